@@ -1,0 +1,58 @@
+/* GSS-API of GSI (gssapi.h) and its helpers (globus_gss_assist.h) */
+
+typedef ... *gss_cred_id_t;
+typedef ... *gss_ctx_id_t;
+typedef ... *gss_name_t;
+typedef int... gss_cred_usage_t;
+typedef struct { OM_uint32 length; void *elements; ...; } gss_OID_desc;
+typedef gss_OID_desc *gss_OID;
+typedef struct { size_t count; gss_OID elements; ...; } gss_OID_set_desc;
+typedef gss_OID_set_desc *gss_OID_set;
+typedef struct { size_t length; void *value; } gss_buffer_desc;
+typedef gss_buffer_desc *gss_buffer_t;
+
+#define GSS_S_COMPLETE ...
+#define GSS_C_BOTH ...
+#define GSS_C_INITIATE ...
+#define GSS_C_ACCEPT ...
+#define GSS_C_GSS_CODE ...
+#define GSS_C_MECH_CODE ...
+#define GSS_C_INDEFINITE ...
+#define GSS_S_CREDENTIALS_EXPIRED ...
+#define GSS_S_NO_CRED ...
+#define GSS_S_DEFECTIVE_CREDENTIAL ...
+
+static globus_module_descriptor_t *const GLOBUS_GSI_GSSAPI_MODULE;
+static globus_module_descriptor_t *const GLOBUS_GSI_GSS_ASSIST_MODULE;
+
+
+/* gssapi.h */
+OM_uint32 gss_acquire_cred(
+    OM_uint32 *minor_status, const gss_name_t desired_name, OM_uint32 time_req,
+    const gss_OID_set desired_mechs, gss_cred_usage_t cred_usage,
+    gss_cred_id_t *output_cred_handle, gss_OID_set *actual_mechs, OM_uint32 *time_rec);
+OM_uint32 gss_import_cred(
+    OM_uint32 *minor_status, gss_cred_id_t *output_cred_handle, const gss_OID desired_mech,
+    OM_uint32 option_req, const gss_buffer_t import_buffer, OM_uint32 time_req,
+    OM_uint32 *time_rec);
+OM_uint32 gss_export_cred(
+    OM_uint32 *minor_status, const gss_cred_id_t cred_handle, const gss_OID desired_mech,
+    OM_uint32 option_req, gss_buffer_t export_buffer);
+OM_uint32 gss_inquire_cred(
+    OM_uint32 *minor_status, const gss_cred_id_t cred_handle, gss_name_t *name,
+    OM_uint32 *lifetime, gss_cred_usage_t *cred_usage, gss_OID_set *mechanisms);
+OM_uint32 gss_release_cred(OM_uint32 *minor_status, gss_cred_id_t *cred_handle);
+OM_uint32 gss_display_name(
+    OM_uint32 *minor_status, const gss_name_t input_name, gss_buffer_t output_name_buffer,
+    gss_OID *output_name_type);
+OM_uint32 gss_release_name(OM_uint32 *minor_status, gss_name_t *input_name);
+OM_uint32 gss_release_buffer(OM_uint32 *minor_status, gss_buffer_t buffer);
+OM_uint32 gss_display_status(
+    OM_uint32 *minor_status, OM_uint32 status_value, int status_type, const gss_OID mech_type,
+    OM_uint32 *message_context, gss_buffer_t status_string);
+
+/* globus_gss_assist.h */
+int globus_gss_assist_gridmap(char *globusidp, char **useridp);
+int globus_gss_assist_userok(char *globusid, char *userid);
+int globus_gss_assist_map_local_user(char *local_user, char **globusidp);
+globus_result_t globus_gss_assist_lookup_all_globusid(char *username, char ***dns, int *dn_count);

@@ -1,0 +1,75 @@
+/* the shim: queue, callbacks, pump (shim/queue.h, shim/shim.h) */
+typedef uint64_t cog_token;
+typedef struct {
+    cog_token token; int32_t kind; int32_t code; int64_t a; int64_t b; int64_t c;
+    void *object; char *text;
+} cog_event;
+typedef struct { uint64_t slots_in_use; uint64_t posted; uint64_t dropped; uint64_t lost; } cog_figures;
+
+#define COG_ONCE ...
+#define COG_MANY ...
+#define COG_EVENT_COMPLETE ...
+#define COG_EVENT_DATA ...
+#define COG_EVENT_PUMP ...
+#define COG_EVENT_GRAM_REPLY ...
+#define COG_EVENT_GRAM_STATE ...
+#define COG_EVENT_GRAM_INFO ...
+#define COG_EVENT_LISTENER_CLOSED ...
+#define COG_EVENT_SHUTDOWN_ASKED ...
+#define COG_EVENT_QUESTION ...
+
+/* queue */
+cog_token cog_slot_new(int mode);
+void cog_slot_close(cog_token token);
+int cog_post(const cog_event *event);
+int cog_wait(int milliseconds);
+void cog_wake(void);
+size_t cog_take(cog_event *events, size_t most);
+void cog_die(void);
+int cog_is_dead(void);
+void cog_get_figures(cog_figures *figures);
+int cog_ask(const cog_event *question, int refusal, int milliseconds, char **answer_text);
+int cog_answer(int64_t question, int answer, const char *text);
+
+/* start and end */
+char *cog_check_thread_plugin(void);
+const char *cog_gss_library(void);
+int cog_start(void);
+void cog_guard_exit(void);
+
+/* callbacks: their addresses are given to Globus, with a token as the argument */
+void cog_on_ftp_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error);
+void cog_on_ftp_data(
+    void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
+    globus_byte_t *buffer, globus_size_t length, globus_off_t offset, globus_bool_t eof);
+void cog_on_gram_reply(
+    void *arg, globus_gram_protocol_error_t failure, const char *contact,
+    globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
+void cog_on_gram_state(void *arg, char *contact, int state, int failure);
+void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+void cog_on_gass_shutdown(void);
+void cog_set_gass_shutdown_token(cog_token token);
+
+/* credentials */
+typedef struct {
+    int64_t not_before; int64_t not_after; long path_length; char policy_language[80];
+    char key_type[16]; int chain_length;
+} cog_cred_details;
+globus_result_t cog_cred_read_key(
+    globus_gsi_cred_handle_t handle, const char *file, const char *passphrase, size_t length);
+int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
+OM_uint32 cog_cred_to_gss(
+    globus_gsi_cred_handle_t handle, OM_uint32 *minor, gss_cred_id_t *credential);
+char *cog_cred_certificates(globus_gsi_cred_handle_t handle);
+globus_result_t cog_proxy_set_policy(
+    globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);
+
+/* pump */
+typedef ... cog_pump;
+cog_pump *cog_pump_new(
+    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first);
+void cog_pump_free(cog_pump *pump);
+int64_t cog_pump_bytes(const cog_pump *pump);
+void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
+void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
+void cog_on_pump_complete(void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);

@@ -1,0 +1,118 @@
+/* Globus' callbacks: each copies what it was given into an event, posts it, and returns. */
+#include "shim.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(void *) >= sizeof(cog_token), "a token must fit into Globus' user_arg");
+
+static cog_token token_of(void *arg)
+{
+    return (cog_token) (uintptr_t) arg;
+}
+
+/* Globus takes its error back when the callback returns: keep a copy of the whole chain. */
+static void *kept(globus_object_t *error)
+{
+    return error ? globus_object_copy(error) : NULL;
+}
+
+void cog_on_ftp_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error)
+{
+    cog_event event = { .token = token_of(arg), .kind = COG_EVENT_COMPLETE, .object = kept(error) };
+
+    (void) handle;
+    cog_post(&event);
+}
+
+void cog_on_ftp_data(
+    void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
+    globus_byte_t *buffer, globus_size_t length, globus_off_t offset, globus_bool_t eof)
+{
+    cog_event event = { .token = token_of(arg), .kind = COG_EVENT_DATA, .object = kept(error),
+                        .a = (int64_t) length, .b = offset, .c = eof };
+
+    (void) handle;
+    (void) buffer;      /* the caller's own: Python keeps it until this event arrives */
+    cog_post(&event);
+}
+
+void cog_on_gram_reply(
+    void *arg, globus_gram_protocol_error_t failure, const char *contact,
+    globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure)
+{
+    cog_event event = { .token = token_of(arg), .kind = COG_EVENT_GRAM_REPLY, .code = failure,
+                        .a = state, .b = job_failure, .text = contact ? strdup(contact) : NULL };
+
+    cog_post(&event);
+}
+
+void cog_on_gram_state(void *arg, char *contact, int state, int failure)
+{
+    cog_event event = { .token = token_of(arg), .kind = COG_EVENT_GRAM_STATE, .code = failure,
+                        .a = state, .text = contact ? strdup(contact) : NULL };
+
+    cog_post(&event);
+}
+
+/* contact RS name US value RS name US value ...: neither separator occurs in GRAM's messages. */
+static char *packed_info(const char *contact, globus_gram_client_job_info_t *info)
+{
+    globus_list_t *list = NULL, *item;
+    size_t size = strlen(contact) + 1;
+    char *text, *end;
+
+    if (info->extensions)
+    {
+        globus_hashtable_to_list(&info->extensions, &list);
+    }
+    for (item = list; !globus_list_empty(item); item = globus_list_rest(item))
+    {
+        globus_gram_protocol_extension_t *entry = globus_list_first(item);
+        size += strlen(entry->attribute) + strlen(entry->value) + 2;
+    }
+    text = malloc(size);
+    if (text)
+    {
+        end = stpcpy(text, contact);
+        for (item = list; !globus_list_empty(item); item = globus_list_rest(item))
+        {
+            globus_gram_protocol_extension_t *entry = globus_list_first(item);
+            *end++ = '\x1e';
+            end = stpcpy(end, entry->attribute);
+            *end++ = '\x1f';
+            end = stpcpy(end, entry->value);
+        }
+    }
+    globus_list_free(list);
+    return text;
+}
+
+void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info)
+{
+    cog_event event = { .token = token_of(arg), .kind = COG_EVENT_GRAM_INFO,
+                        .code = info->protocol_error_code, .a = info->job_state };
+
+    if (!contact)
+    {
+        contact = info->job_contact ? info->job_contact : "";
+    }
+    event.text = packed_info(contact, info);
+    cog_post(&event);
+}
+
+static _Atomic cog_token gass_shutdown_token;
+
+void cog_set_gass_shutdown_token(cog_token token)
+{
+    atomic_store(&gass_shutdown_token, token);
+}
+
+void cog_on_gass_shutdown(void)
+{
+    cog_event event = { .token = atomic_load(&gass_shutdown_token),
+                        .kind = COG_EVENT_SHUTDOWN_ASKED };
+
+    cog_post(&event);
+}

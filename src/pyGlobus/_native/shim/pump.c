@@ -1,0 +1,351 @@
+/*
+ * The pump: bulk data between a file descriptor and a GridFTP transfer, without Python per block.
+ *
+ * Python starts the transfer with cog_on_pump_complete and the pump as its argument, then calls
+ * cog_pump_start_get() or _put().  From then on each data callback moves a block and hands its
+ * buffer back to Globus.  One event, COG_EVENT_PUMP, tells that the transfer is complete *and*
+ * that Globus holds none of our buffers any more; then Python frees the pump.
+ */
+#define _GNU_SOURCE
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct cog_pump
+{
+    cog_token           token;
+    int                 fd;             /* our own copy of the descriptor */
+    int                 seekable;
+    int                 blocks;
+    size_t              block_size;
+    int64_t             base;           /* of the file: where offset 0 of the transfer lies */
+    globus_byte_t      *memory;
+
+    pthread_mutex_t     order;          /* held while a block is read and handed over */
+    int64_t             position;       /* the next offset: of a put, or of a get into a pipe */
+
+    pthread_mutex_t     lock;           /* guards what follows; never held across a Globus call */
+    int                 holds;          /* buffers that Globus has, and one while we start */
+    int                 completed, finished, aborted;
+    globus_object_t    *error;
+
+    _Atomic int         eof;
+    _Atomic int         local_errno;
+    _Atomic int64_t     bytes;
+};
+
+cog_pump *cog_pump_new(
+    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first)
+{
+    cog_pump *pump = calloc(1, sizeof *pump);
+    int saved;
+
+    if (!pump)
+    {
+        return NULL;
+    }
+    pump->token = token;
+    pump->block_size = block_size;
+    pump->base = base;
+    pump->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (pump->fd < 0)
+    {
+        saved = errno;
+        free(pump);
+        errno = saved;
+        return NULL;
+    }
+    pump->seekable = lseek(pump->fd, 0, SEEK_CUR) >= 0
+        && !(fcntl(pump->fd, F_GETFL) & O_APPEND);
+    /* a pipe takes blocks in their order only: one at a time */
+    pump->blocks = pump->seekable ? blocks : 1;
+    if (posix_memalign((void **) &pump->memory, 4096, (size_t) pump->blocks * block_size))
+    {
+        close(pump->fd);
+        free(pump);
+        errno = ENOMEM;
+        return NULL;
+    }
+    pump->position = first;
+    pump->holds = 1;            /* the starter's own, see started() */
+    pthread_mutex_init(&pump->order, NULL);
+    pthread_mutex_init(&pump->lock, NULL);
+    return pump;
+}
+
+void cog_pump_free(cog_pump *pump)
+{
+    if (pump)
+    {
+        close(pump->fd);
+        pthread_mutex_destroy(&pump->order);
+        pthread_mutex_destroy(&pump->lock);
+        if (pump->error)
+        {
+            globus_object_free(pump->error);
+        }
+        free(pump->memory);
+        free(pump);
+    }
+}
+
+int64_t cog_pump_bytes(const cog_pump *pump)
+{
+    return atomic_load_explicit(&pump->bytes, memory_order_relaxed);
+}
+
+/* Posts the one event when the transfer is complete and no buffer is out any more.  The pump may
+ * be freed as soon as this has posted. */
+static void settle(cog_pump *pump, int released, int completed, globus_object_t *error)
+{
+    cog_event event = { .token = pump->token, .kind = COG_EVENT_PUMP };
+    int done;
+
+    pthread_mutex_lock(&pump->lock);
+    pump->holds -= released;
+    if (completed)
+    {
+        pump->completed = 1;
+        pump->error = error ? globus_object_copy(error) : NULL;
+    }
+    done = pump->completed && pump->holds == 0 && !pump->finished;
+    if (done)
+    {
+        pump->finished = 1;
+        event.code = atomic_load(&pump->local_errno);
+        event.a = cog_pump_bytes(pump);
+        event.object = pump->error;
+        pump->error = NULL;
+    }
+    pthread_mutex_unlock(&pump->lock);
+    if (done)
+    {
+        cog_post(&event);
+    }
+}
+
+static void release(cog_pump *pump)
+{
+    settle(pump, 1, 0, NULL);
+}
+
+void cog_on_pump_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error)
+{
+    (void) handle;
+    settle(arg, 0, 1, error);
+}
+
+/* The local side failed: keep the first reason and tell Globus to stop, once. */
+static void give_up(cog_pump *pump, globus_ftp_client_handle_t *handle, int reason)
+{
+    int none = 0, abort_now;
+
+    atomic_compare_exchange_strong(&pump->local_errno, &none, reason);
+    pthread_mutex_lock(&pump->lock);
+    abort_now = !pump->aborted && !pump->completed;
+    pump->aborted = 1;
+    pthread_mutex_unlock(&pump->lock);
+    if (abort_now)
+    {
+        globus_ftp_client_abort(handle);
+    }
+}
+
+/* False when Globus did not take the buffer: the transfer is over, and its completion tells why. */
+static int taken(globus_result_t result)
+{
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));
+    }
+    return result == GLOBUS_SUCCESS;
+}
+
+/* Hands every block to Globus by `next`; each block that is out holds the pump. */
+static void start(
+    cog_pump *pump, globus_ftp_client_handle_t *handle,
+    int (*next)(cog_pump *, globus_ftp_client_handle_t *, globus_byte_t *))
+{
+    int i;
+
+    pthread_mutex_lock(&pump->lock);
+    pump->holds += pump->blocks;
+    pthread_mutex_unlock(&pump->lock);
+    for (i = 0; i < pump->blocks; i++)
+    {
+        if (!next(pump, handle, pump->memory + (size_t) i * pump->block_size))
+        {
+            release(pump);
+        }
+    }
+    release(pump);      /* the starter's own hold */
+}
+
+/* --- get: from the server to the descriptor -------------------------------------------------- */
+
+static int write_block(cog_pump *pump, const globus_byte_t *data, size_t length, int64_t offset)
+{
+    while (length)
+    {
+        ssize_t put = pump->seekable
+            ? pwrite(pump->fd, data, length, pump->base + offset)
+            : write(pump->fd, data, length);
+        if (put < 0 && errno == EINTR)
+        {
+            continue;
+        }
+        if (put < 0)
+        {
+            return errno;
+        }
+        data += put;
+        offset += put;
+        length -= (size_t) put;
+    }
+    return 0;
+}
+
+static int read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
+
+static void on_read(
+    void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
+    globus_byte_t *buffer, globus_size_t length, globus_off_t offset, globus_bool_t eof)
+{
+    cog_pump *pump = arg;
+    int failed = 0;
+
+    if (!error && length && !atomic_load(&pump->local_errno))
+    {
+        if (!pump->seekable && offset != pump->position)
+        {
+            failed = ESPIPE;    /* blocks came out of order, and a pipe cannot seek */
+        }
+        else
+        {
+            failed = write_block(pump, buffer, length, offset);
+        }
+        if (failed)
+        {
+            give_up(pump, handle, failed);
+        }
+        else
+        {
+            atomic_fetch_add_explicit(&pump->bytes, (int64_t) length, memory_order_relaxed);
+        }
+    }
+    if (!pump->seekable)
+    {
+        pump->position = offset + (int64_t) length;     /* one block, so nobody else is here */
+    }
+    if (eof)
+    {
+        atomic_store(&pump->eof, 1);
+    }
+    /* once Globus has the buffer again the pump is no longer ours to touch */
+    if (error || atomic_load(&pump->eof) || atomic_load(&pump->local_errno)
+        || !read_next(pump, handle, buffer))
+    {
+        release(pump);
+    }
+}
+
+static int read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer)
+{
+    return taken(globus_ftp_client_register_read(
+        handle, buffer, pump->block_size, on_read, pump));
+}
+
+void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle)
+{
+    start(pump, handle, read_next);
+}
+
+/* --- put: from the descriptor to the server -------------------------------------------------- */
+
+/* Fills the block unless the file ends.  Returns the length, or -errno. */
+static ssize_t read_block(cog_pump *pump, globus_byte_t *buffer)
+{
+    size_t length = 0;
+
+    while (length < pump->block_size)
+    {
+        ssize_t got = pump->seekable
+            ? pread(pump->fd, buffer + length, pump->block_size - length,
+                    pump->base + pump->position + (int64_t) length)
+            : read(pump->fd, buffer + length, pump->block_size - length);
+        if (got < 0 && errno == EINTR)
+        {
+            continue;
+        }
+        if (got < 0)
+        {
+            return -errno;
+        }
+        if (got == 0)
+        {
+            break;
+        }
+        length += (size_t) got;
+    }
+    return (ssize_t) length;
+}
+
+static int write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
+
+static void on_written(
+    void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
+    globus_byte_t *buffer, globus_size_t length, globus_off_t offset, globus_bool_t eof)
+{
+    cog_pump *pump = arg;
+
+    (void) offset;
+    if (!error)
+    {
+        atomic_fetch_add_explicit(&pump->bytes, (int64_t) length, memory_order_relaxed);
+    }
+    if (error || eof || !write_next(pump, handle, buffer))
+    {
+        release(pump);
+    }
+}
+
+static int write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer)
+{
+    int sent = 0;
+    ssize_t length = 0;
+
+    /* In stream mode the order of the calls is the order of the bytes: read and hand over as one
+     * step, whichever of Globus' threads does it. */
+    pthread_mutex_lock(&pump->order);
+    if (!atomic_load(&pump->eof) && !atomic_load(&pump->local_errno))
+    {
+        length = read_block(pump, buffer);
+        if (length >= 0)
+        {
+            int64_t offset = pump->position;
+            int eof = (size_t) length < pump->block_size;
+
+            pump->position += length;
+            atomic_store(&pump->eof, eof);
+            sent = taken(globus_ftp_client_register_write(
+                handle, buffer, (globus_size_t) length, offset, eof, on_written, pump));
+        }
+    }
+    pthread_mutex_unlock(&pump->order);
+    if (length < 0)
+    {
+        give_up(pump, handle, (int) -length);
+    }
+    return sent;
+}
+
+void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle)
+{
+    start(pump, handle, write_next);
+}

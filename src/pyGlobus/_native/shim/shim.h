@@ -1,0 +1,91 @@
+/*
+ * What the border adds to Globus: callbacks that post to the completion queue, the pump between a
+ * file descriptor and a GridFTP transfer, and the few places where C must hold the hand of C.
+ */
+#ifndef COG_SHIM_H
+#define COG_SHIM_H
+
+#include <globus_common.h>
+#include <globus_error_gssapi.h>
+#include <globus_error_openssl.h>
+#include <globus_ftp_client.h>
+#include <globus_gass_copy.h>
+#include <globus_gass_server_ez.h>
+#include <globus_gass_transfer.h>
+#include <globus_gram_client.h>
+#include <globus_gram_protocol.h>
+#include <globus_rsl.h>
+#include <globus_gsi_cert_utils.h>
+#include <globus_gsi_credential.h>
+#include <globus_gsi_proxy.h>
+#include <globus_gsi_system_config.h>
+#include <globus_gss_assist.h>
+#include <gssapi.h>
+
+#include "queue.h"
+
+/* The kinds of event, and what their fields carry. */
+enum
+{
+    COG_EVENT_COMPLETE = 1,     /* object: error */
+    COG_EVENT_DATA,             /* a: length, b: offset, c: end of file, object: error */
+    COG_EVENT_PUMP,             /* a: bytes moved, code: errno of the local side, object: error */
+    COG_EVENT_GRAM_REPLY,       /* code: of the request, a: job state, b: of the job, text: contact */
+    COG_EVENT_GRAM_STATE,       /* code: of the job, a: job state, text: contact */
+    COG_EVENT_GRAM_INFO,        /* code: of the job, a: job state, text: contact and extensions */
+    COG_EVENT_LISTENER_CLOSED,
+    COG_EVENT_SHUTDOWN_ASKED,   /* a client asked a GASS server to shut down */
+    COG_EVENT_QUESTION          /* c: number, for cog_answer(); a, b, text: what is asked */
+};
+
+/* Callbacks for Globus; `arg` is a cog_token. */
+void cog_on_ftp_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error);
+void cog_on_ftp_data(
+    void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
+    globus_byte_t *buffer, globus_size_t length, globus_off_t offset, globus_bool_t eof);
+void cog_on_gram_reply(
+    void *arg, globus_gram_protocol_error_t failure, const char *contact,
+    globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
+void cog_on_gram_state(void *arg, char *contact, int state, int failure);
+void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+void cog_on_gass_shutdown(void);
+/* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */
+void cog_set_gass_shutdown_token(cog_token token);
+
+/* start.c */
+char *cog_check_thread_plugin(void);            /* NULL, or why it will not load (free it) */
+const char *cog_gss_library(void);              /* the file that our gss_* calls resolve to */
+int cog_start(void);                            /* opens the queue; -errno on failure */
+void cog_guard_exit(void);                      /* after the modules are activated */
+
+/* credential.c */
+globus_result_t cog_cred_read_key(
+    globus_gsi_cred_handle_t handle, const char *file, const char *passphrase, size_t length);
+typedef struct cog_cred_details
+{
+    int64_t not_before, not_after;              /* seconds since 1970, of the first certificate */
+    long path_length;                           /* -1: no limit, or no proxy */
+    char policy_language[80];                   /* the OID in dots, "" when not an RFC 3820 proxy */
+    char key_type[16];                          /* "RSA", "EC", ... */
+    int chain_length;                           /* certificates behind the first one */
+} cog_cred_details;
+int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
+OM_uint32 cog_cred_to_gss(
+    globus_gsi_cred_handle_t handle, OM_uint32 *minor, gss_cred_id_t *credential);
+char *cog_cred_certificates(globus_gsi_cred_handle_t handle);       /* PEM without the key; free it */
+globus_result_t cog_proxy_set_policy(
+    globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);
+
+/* pump.c */
+typedef struct cog_pump cog_pump;
+/* Offset x of the transfer is byte `base` + x of the file; `first` is the offset it begins with. */
+cog_pump *cog_pump_new(
+    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first);
+void cog_pump_free(cog_pump *pump);
+int64_t cog_pump_bytes(const cog_pump *pump);
+void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
+void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
+void cog_on_pump_complete(
+    void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
+
+#endif
