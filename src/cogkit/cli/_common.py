@@ -1,0 +1,186 @@
+"""What all commands share: exit codes, errors, JSON, and help texts.
+
+A command raises what its work raises; :class:`Group` turns it into one or two
+lines on standard error and an exit code.  A hint for the user goes onto the
+exception as a note (:meth:`BaseException.add_note`) and is printed as the second
+line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ExitCode(IntEnum):
+    """How a command ended, for scripts."""
+
+    OK = 0, "done"
+    FAILED = 1, "failed"
+    USAGE = 2, "wrong usage"
+    CREDENTIAL = 3, "credential missing, expired or not trusted"
+    NOT_FOUND = 4, "not found"
+    DENIED = 5, "permission or authorization denied"
+    UNREACHABLE = 6, "server unreachable or timed out: try again"
+    INTERRUPTED = 130, "interrupted"
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> ExitCode:
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+
+#: The one table from exceptions to exit codes.  An exception gets the code of the
+#: first class in its method resolution order that is here, so that a subclass may
+#: differ from its base.  Classes are named, not imported, as imports cost time.
+EXIT_CODES = {
+    "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
+    "builtins.FileNotFoundError": ExitCode.NOT_FOUND,
+    "builtins.PermissionError": ExitCode.DENIED,
+    "builtins.ConnectionError": ExitCode.UNREACHABLE,
+    "builtins.TimeoutError": ExitCode.UNREACHABLE,
+    "builtins.OSError": ExitCode.FAILED,
+    "cogkit.sandbox._errors.SandboxError": ExitCode.FAILED,
+}
+
+# What a shell reports for a program that SIGPIPE ended.
+_SIGPIPE_STATUS = 128 + 13
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the options that all commands share were set to."""
+
+    debug: bool = False
+    json: bool = False
+
+
+def settings(context: typer.Context) -> Settings:
+    """The settings of this run."""
+    root = context.find_root()
+    if root.obj is None:
+        root.obj = Settings()
+    assert isinstance(root.obj, Settings)
+    return root.obj
+
+
+def _set_json(context: typer.Context, value: bool) -> bool:
+    settings(context).json = value
+    return value
+
+
+#: The ``--json`` option; a command that takes it prints with :func:`print_json`.
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object, also for an error.", callback=_set_json),
+]
+
+
+class Group(TyperGroup):
+    """The root of the commands: here, and only here, exceptions end."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what it raises becomes an exit code."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except (typer.Exit, typer.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            # Typer's usage errors print themselves; they have no public base class.
+            if hasattr(error, "exit_code") and hasattr(error, "show"):
+                raise
+            if isinstance(error, BrokenPipeError) and _stdout_is_broken():
+                raise typer.Exit(_SIGPIPE_STATUS) from None
+            raise typer.Exit(report(error, settings(ctx))) from None
+        else:
+            return result
+
+
+def exit_code(error: BaseException) -> ExitCode | None:
+    """The exit code for an exception, or ``None`` for one that nobody foresaw."""
+    for cls in type(error).__mro__:
+        if code := EXIT_CODES.get(f"{cls.__module__}.{cls.__qualname__}"):
+            return code
+    return None
+
+
+def report(error: BaseException, how: Settings) -> ExitCode:
+    """Print an error in one or two lines on standard error; returns the exit code.
+
+    With ``--debug`` the traceback comes first; with ``--json`` an object
+    ``{"error": …, "type": …, "exit_code": …}`` goes to standard output as well.
+    """
+    code = exit_code(error)
+    text = _describe(error)
+    hints = list(getattr(error, "__notes__", ()))
+    if code is None:
+        text = f"internal error: {type(error).__name__}: {text}"
+        hints = hints or ["Run it again with --debug for the details, and please report it."]
+    code = code or ExitCode.FAILED
+    if how.debug:
+        traceback.print_exception(error)
+    print(f"cogkit: {text}", file=sys.stderr)
+    for hint in hints[:1]:
+        print(hint, file=sys.stderr)
+    if how.json:
+        print_json({"error": text, "type": type(error).__name__, "exit_code": int(code)})
+    return code
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object on standard output."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def epilog(examples: Iterable[str], codes: Iterable[ExitCode] = (), **meanings: str) -> str:
+    """The end of a command's help: examples and exit codes.
+
+    Args:
+        examples: Command lines.
+        codes: The exit codes that it may end with; 0, 1, 2 and 130 always are.
+        meanings: What a code means for this command, such as ``failed="not running"``.
+    """
+    always = {ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.INTERRUPTED}
+    parts = [
+        f"{int(code)} {meanings.get(code.name.lower(), code.meaning)}"
+        for code in sorted(always | set(codes))
+    ]
+    lines = [f"Example: {example}" for example in examples]
+    # Typer ends a paragraph at a blank line only.
+    return "\n\n".join([*lines, "Exit codes: " + ", ".join(parts) + "."])
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _stdout_is_broken() -> bool:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at exit, and would complain.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+        return True
+    return False

@@ -1,0 +1,111 @@
+"""How a supervisor is spoken to: one JSON object a line, over a Unix socket.
+
+A request is ``{"op": NAME, …}``; its answer is an object, with ``"error"`` in it
+if it failed.  The supervisor removes everything before it answers ``stop``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from cogkit.sandbox import _errors
+from cogkit.sandbox._errors import NoSandbox, SandboxError
+
+Message = dict[str, Any]
+
+
+def send(connection: socket.socket, message: Message) -> None:
+    """Send one message."""
+    connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+class Connection:
+    """A client's end of the conversation; threads may share it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._buffer = b""
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path) -> Connection:
+        """Connect to the supervisor that listens at ``path``.
+
+        Raises:
+            NoSandbox: None does.
+        """
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(5)
+            # By way of the directory's descriptor, as a Unix socket's path must be short.
+            folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+            try:
+                connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            finally:
+                os.close(folder)
+        except OSError as error:
+            connection.close()
+            raise NoSandbox(f"no sandbox runs in {path.parent}") from error
+        return cls(connection)
+
+    def request(self, op: str, *, timeout: float = 30.0, **arguments: object) -> Message:
+        """Ask for something and wait for the answer.
+
+        Raises:
+            SandboxError: The supervisor refused, failed, or took too long.
+            NoSandbox: It is gone.
+        """
+        with self._lock:
+            try:
+                send(self._socket, {"op": op, **arguments})
+            except OSError as error:
+                raise NoSandbox("the sandbox is gone") from error
+            return self._receive(timeout)
+
+    def receive(self, timeout: float) -> Message:
+        """Wait for a message that was not asked for: the first one."""
+        with self._lock:
+            return self._receive(timeout)
+
+    def wait_closed(self, timeout: float) -> bool:
+        """Wait until the supervisor has ended; false if it did not in time."""
+        with self._lock:
+            self._socket.settimeout(timeout)
+            try:
+                while self._socket.recv(4096):
+                    pass
+            except TimeoutError:
+                return False
+            except OSError:
+                pass
+            return True
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def _receive(self, timeout: float) -> Message:
+        self._socket.settimeout(timeout)
+        while b"\n" not in self._buffer:
+            try:
+                data = self._socket.recv(65536)
+            except TimeoutError:
+                raise SandboxError(f"the sandbox did not answer in {timeout:g} s") from None
+            except OSError:
+                data = b""
+            if not data:
+                raise NoSandbox("the sandbox is gone")
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        answer: Message = json.loads(line)
+        if "error" in answer:
+            kind = getattr(_errors, str(answer.get("type")), SandboxError)
+            raise kind(answer["error"])
+        return answer
