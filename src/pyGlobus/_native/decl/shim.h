@@ -60,6 +60,8 @@ globus_result_t cog_cred_read_key(
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
 OM_uint32 cog_cred_to_gss(
     globus_gsi_cred_handle_t handle, OM_uint32 *minor, gss_cred_id_t *credential);
+int cog_cred_write_fd(globus_gsi_cred_handle_t handle, int fd);
+globus_result_t cog_cred_verify(globus_gsi_cred_handle_t handle, char *certificate_directory);
 char *cog_cred_certificates(globus_gsi_cred_handle_t handle);
 globus_result_t cog_proxy_set_policy(
     globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);

@@ -122,6 +122,41 @@ OM_uint32 cog_cred_to_gss(
     return major;
 }
 
+int cog_cred_write_fd(globus_gsi_cred_handle_t handle, int fd)
+{
+    BIO *file = BIO_new_fd(fd, BIO_NOCLOSE);
+    int written = 0;
+
+    if (file)
+    {
+        globus_result_t result = globus_gsi_cred_write(handle, file);
+        written = result == GLOBUS_SUCCESS;
+        if (!written)
+        {
+            globus_object_free(globus_error_get(result));
+        }
+    }
+    BIO_free(file);
+    return written;
+}
+
+globus_result_t cog_cred_verify(globus_gsi_cred_handle_t handle, char *certificate_directory)
+{
+    globus_gsi_callback_data_t data = NULL;
+    globus_result_t result = globus_gsi_callback_data_init(&data);
+
+    if (result == GLOBUS_SUCCESS)
+    {
+        result = globus_gsi_callback_set_cert_dir(data, certificate_directory);
+    }
+    if (result == GLOBUS_SUCCESS)
+    {
+        result = globus_gsi_cred_verify_cert_chain(handle, data);
+    }
+    globus_gsi_callback_data_destroy(data);
+    return result;
+}
+
 char *cog_cred_certificates(globus_gsi_cred_handle_t handle)
 {
     X509 *certificate = NULL;

@@ -15,6 +15,7 @@
 #include <globus_gram_client.h>
 #include <globus_gram_protocol.h>
 #include <globus_rsl.h>
+#include <globus_gsi_callback.h>
 #include <globus_gsi_cert_utils.h>
 #include <globus_gsi_credential.h>
 #include <globus_gsi_proxy.h>
@@ -72,6 +73,10 @@ typedef struct cog_cred_details
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
 OM_uint32 cog_cred_to_gss(
     globus_gsi_cred_handle_t handle, OM_uint32 *minor, gss_cred_id_t *credential);
+/* Writes certificate, key and chain as PEM; 1 on success.  The descriptor stays open. */
+int cog_cred_write_fd(globus_gsi_cred_handle_t handle, int fd);
+/* Checks the chain against the trusted certificates, as the other side would. */
+globus_result_t cog_cred_verify(globus_gsi_cred_handle_t handle, char *certificate_directory);
 char *cog_cred_certificates(globus_gsi_cred_handle_t handle);       /* PEM without the key; free it */
 globus_result_t cog_proxy_set_policy(
     globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);

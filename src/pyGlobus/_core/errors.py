@@ -1,0 +1,379 @@
+"""Globus' errors as Python exceptions.
+
+A Globus error is a chain of objects, each from another library, down to the errno, the OpenSSL
+reason or the server's reply that began it.  `causes_of` reads the whole chain; `concept_of` tells
+which of Python's concepts it stands for (a file not found, a refused permission, a dead
+connection); each library's module then raises its own class for that concept.
+
+The tree (public names are in `pyGlobus.globusException`)::
+
+    GlobusException                     msg, code, library, causes, transient, hint
+      CredentialError                   no credential, unreadable, expired, wrong passphrase
+      AuthenticationError               the two sides do not accept each other's credential
+      OperationCancelledError
+      HandleClosedError                 (also ValueError, as for a closed file)
+      GlobusForkError, GlobusDeadlockError (also RuntimeError)
+      FtpClientException, GramClientException, GassServerEZException, ...
+        each with subclasses that are also FileNotFoundError, PermissionError, ...
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .._native import ffi, lib
+
+__all__ = [
+    "AuthenticationError",
+    "Cause",
+    "Concept",
+    "CredentialError",
+    "ErrorClasses",
+    "GlobusDeadlockError",
+    "GlobusException",
+    "GlobusForkError",
+    "GlobusTimeoutError",
+    "HandleClosedError",
+    "OperationCancelledError",
+    "causes_of",
+    "check",
+    "concept_of",
+    "text_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One link of a Globus error chain, outermost first in `GlobusException.causes`."""
+
+    library: str
+    """The Globus module that reports it, such as ``globus_ftp_client``."""
+    kind: str
+    """``globus``, ``errno``, ``gssapi``, ``openssl`` or ``ftp``."""
+    code: int
+    """The number that goes with `kind`: error type, errno, major status, FTP reply code."""
+    message: str
+
+
+class GlobusException(Exception):  # noqa: N818 - the tutorial's name
+    """Root of every error that this package raises about Globus.
+
+    Attributes:
+        msg: what was tried, where, and what went wrong.
+        code: the library's error number, or None.
+        library: the Globus library that reports it, ``""`` when it is ours.
+        causes: the whole chain behind it, outermost first.
+        transient: whether trying again later can help.
+        hint: what to do about it, ``""`` when there is nothing to say.
+    """
+
+    def __init__(
+        self,
+        msg: str,
+        *,
+        code: int | None = None,
+        library: str = "",
+        causes: tuple[Cause, ...] = (),
+        transient: bool = False,
+        hint: str = "",
+    ) -> None:
+        super().__init__(msg)
+        self.msg = msg
+        self.code = code
+        self.library = library
+        self.causes = causes
+        self.transient = transient
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.msg} ({self.hint})" if self.hint else self.msg
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # keyword arguments and an OSError base defeat the default
+        return _rebuild, (type(self), dict(self.__dict__))
+
+
+def _rebuild(cls: type[GlobusException], state: dict[str, Any]) -> GlobusException:
+    error = cls(state["msg"])
+    error.__dict__.update(state)
+    return error
+
+
+class CredentialError(GlobusException):
+    """Our own credential is missing, unreadable, expired, or its passphrase is wrong."""
+
+
+class AuthenticationError(GlobusException):
+    """The two sides do not accept each other: unknown CA, wrong name, not in the grid-mapfile."""
+
+
+class OperationCancelledError(GlobusException):
+    """The operation was cancelled by its caller."""
+
+
+class GlobusTimeoutError(GlobusException, TimeoutError):
+    """The operation did not finish within its deadline, and was aborted."""
+
+    def __init__(self, msg: str, **details: Any) -> None:
+        details.setdefault("transient", True)
+        GlobusException.__init__(self, msg, **details)
+        self.errno = errno.ETIMEDOUT
+
+
+class HandleClosedError(GlobusException, ValueError):
+    """A handle was used after `close()`."""
+
+
+class GlobusForkError(GlobusException, RuntimeError):
+    """Globus was used in a forked child: its threads exist in the parent only."""
+
+
+class GlobusDeadlockError(GlobusException, RuntimeError):
+    """A callback waited for an operation whose own callbacks could then never run."""
+
+
+class Concept(enum.Enum):
+    """What an error means to a Python programmer."""
+
+    NOT_FOUND = enum.auto()
+    PERMISSION = enum.auto()
+    EXISTS = enum.auto()
+    IS_A_DIRECTORY = enum.auto()
+    NOT_A_DIRECTORY = enum.auto()
+    NO_SPACE = enum.auto()
+    CONNECTION = enum.auto()
+    TIMEOUT = enum.auto()
+    CREDENTIAL = enum.auto()
+    AUTHENTICATION = enum.auto()
+    INVALID = enum.auto()
+    OTHER = enum.auto()
+
+
+ErrorClasses = dict[Concept, type[GlobusException]]
+"""A library's registry: its class for each concept; `Concept.OTHER` is its base class."""
+
+TRANSIENT = {Concept.CONNECTION, Concept.TIMEOUT}
+
+_ERRNO_CONCEPTS = {
+    errno.ENOENT: Concept.NOT_FOUND,
+    errno.EACCES: Concept.PERMISSION,
+    errno.EPERM: Concept.PERMISSION,
+    errno.EROFS: Concept.PERMISSION,
+    errno.EEXIST: Concept.EXISTS,
+    errno.ENOTEMPTY: Concept.EXISTS,
+    errno.EISDIR: Concept.IS_A_DIRECTORY,
+    errno.ENOTDIR: Concept.NOT_A_DIRECTORY,
+    errno.ENOSPC: Concept.NO_SPACE,
+    errno.EDQUOT: Concept.NO_SPACE,
+    errno.ETIMEDOUT: Concept.TIMEOUT,
+    errno.ECONNREFUSED: Concept.CONNECTION,
+    errno.ECONNRESET: Concept.CONNECTION,
+    errno.ECONNABORTED: Concept.CONNECTION,
+    errno.EPIPE: Concept.CONNECTION,
+    errno.EHOSTUNREACH: Concept.CONNECTION,
+    errno.ENETUNREACH: Concept.CONNECTION,
+    errno.EADDRNOTAVAIL: Concept.CONNECTION,
+}
+
+ERRNO_OF_CONCEPT = {
+    Concept.NOT_FOUND: errno.ENOENT,
+    Concept.PERMISSION: errno.EACCES,
+    Concept.EXISTS: errno.EEXIST,
+    Concept.IS_A_DIRECTORY: errno.EISDIR,
+    Concept.NOT_A_DIRECTORY: errno.ENOTDIR,
+    Concept.NO_SPACE: errno.ENOSPC,
+    Concept.TIMEOUT: errno.ETIMEDOUT,
+    Concept.CONNECTION: errno.ECONNREFUSED,
+}
+
+# GridFTP servers put strerror() of what failed at the end of a reply line.
+_ERRNO_BY_TEXT = {os.strerror(number): number for number in errno.errorcode}
+_SERVER_CAUSE = re.compile(r"(?:A system call failed|System error in \w+)\s*: ([^\r\n]+)")
+
+
+def text_of(pointer: Any) -> str:
+    """A C string as str; NULL is the empty string."""
+    if pointer == ffi.NULL:
+        return ""
+    raw = ffi.string(pointer)
+    return raw.decode("utf-8", "replace")  # type: ignore[no-any-return,union-attr]
+
+
+def _take_text(pointer: Any) -> str:
+    """A C string that GCT allocated for us: decoded, and given back."""
+    text = text_of(pointer)
+    if pointer != ffi.NULL:
+        lib.free(pointer)
+    return text
+
+
+def _cause(error: Any) -> Cause:
+    source = lib.globus_error_get_source(error)
+    library = "" if source == ffi.NULL else text_of(source.module_name)
+    kind_of = lib.globus_object_get_type(error)
+
+    def is_a(kind: Any) -> bool:
+        return bool(lib.globus_object_type_match(kind_of, kind))
+
+    if is_a(lib.GLOBUS_ERROR_TYPE_ERRNO):
+        number = lib.globus_error_errno_get_errno(error)
+        return Cause(library, "errno", number, os.strerror(number))
+    if is_a(lib.GLOBUS_ERROR_TYPE_OPENSSL):
+        where = text_of(lib.globus_error_openssl_error_get_library(error))
+        reason = text_of(lib.globus_error_openssl_error_get_reason(error))
+        return Cause(library, "openssl", 0, ": ".join(part for part in (where, reason) if part))
+    text = _take_text(lib.globus_object_printable_to_string(error)).strip()
+    if is_a(lib.GLOBUS_ERROR_TYPE_FTP):
+        return Cause(library, "ftp", lib.globus_error_ftp_error_get_code(error), text)
+    if is_a(lib.GLOBUS_ERROR_TYPE_GSSAPI):
+        return Cause(library, "gssapi", lib.globus_error_gssapi_get_major_status(error), text)
+    if is_a(lib.GLOBUS_ERROR_TYPE_GLOBUS):
+        return Cause(library, "globus", lib.globus_error_get_type(error), text)
+    return Cause(library, "globus", 0, text)
+
+
+def causes_of(error: Any) -> tuple[Cause, ...]:
+    """The chain of a `globus_object_t *`, outermost first (globus_error_get_cause)."""
+    causes: list[Cause] = []
+    while error != ffi.NULL and len(causes) < 64:
+        causes.append(_cause(error))
+        error = lib.globus_error_get_cause(error)
+    return tuple(causes)
+
+
+def concept_of(causes: tuple[Cause, ...]) -> Concept:
+    """Which of Python's concepts a chain stands for; the innermost certain cause decides."""
+    for cause in reversed(causes):
+        concept = _concept_of_one(cause)
+        if concept is not None:
+            return concept
+    return Concept.OTHER
+
+
+_CREDENTIAL_LIBRARIES = ("globus_credential", "globus_gsi_credential", "globus_sysconfig")
+_AUTHENTICATION_LIBRARIES = ("globus_gsi_gssapi", "globus_gsi_callback_module", "globus_gss_assist")
+
+
+def _concept_of_one(cause: Cause) -> Concept | None:
+    if cause.kind == "errno":
+        return _ERRNO_CONCEPTS.get(cause.code)
+    if cause.kind == "ftp":
+        return _concept_of_reply(cause.code, cause.message)
+    text = cause.message.lower()
+    if cause.library == "globus_xio":
+        if "timed out" in text or "timeout" in text:
+            return Concept.TIMEOUT
+        if "end-of-file" in text or "system error in" in text or "eof" in text:
+            return Concept.CONNECTION
+    if "gsi_callback" in cause.library or "gssapi" in cause.library:
+        if "expired" in text and ("local" in text or "proxy" in text):
+            return Concept.CREDENTIAL
+        return Concept.AUTHENTICATION
+    if "credential" in cause.library or "sysconfig" in cause.library:
+        return Concept.CREDENTIAL
+    return None
+
+
+def _concept_of_reply(code: int, text: str) -> Concept | None:
+    found = _SERVER_CAUSE.search(text)
+    if found:
+        number = _ERRNO_BY_TEXT.get(found.group(1).strip())
+        if number is not None and number in _ERRNO_CONCEPTS:
+            return _ERRNO_CONCEPTS[number]
+    if code in (530, 535, 534, 431):
+        return Concept.AUTHENTICATION
+    if code in (421, 425, 426, 120):
+        return Concept.CONNECTION
+    if code in (452, 552):
+        return Concept.NO_SPACE
+    if code in (501, 504):
+        return Concept.INVALID
+    for words, concept in _REPLY_WORDS:
+        if words in text:
+            return concept
+    return None
+
+
+# Other servers (dCache, StoRM, vsftpd) answer in prose.
+_REPLY_WORDS = (
+    ("No such file", Concept.NOT_FOUND),
+    ("not found", Concept.NOT_FOUND),
+    ("Permission denied", Concept.PERMISSION),
+    ("ermission", Concept.PERMISSION),
+    ("File exists", Concept.EXISTS),
+    ("Is a directory", Concept.IS_A_DIRECTORY),
+    ("not a plain file", Concept.IS_A_DIRECTORY),
+    ("No space left", Concept.NO_SPACE),
+    ("quota", Concept.NO_SPACE),
+)
+
+
+def make_error(
+    causes: tuple[Cause, ...],
+    what: str,
+    classes: ErrorClasses,
+    *,
+    hints: dict[Concept, str] | None = None,
+) -> GlobusException:
+    """The exception for a chain: `what` was tried, `classes` is the library's registry."""
+    concept = concept_of(causes)
+    cls = classes.get(concept) or {
+        Concept.CREDENTIAL: CredentialError,
+        Concept.AUTHENTICATION: AuthenticationError,
+    }.get(concept, classes[Concept.OTHER])
+    reason = _reason(causes)
+    code = next((cause.code for cause in causes if cause.code), None)
+    error = cls(
+        f"{what}: {reason}",
+        code=code,
+        library=causes[0].library if causes else "",
+        causes=causes,
+        transient=concept in TRANSIENT,
+        hint=(hints or {}).get(concept, ""),
+    )
+    if isinstance(error, OSError):
+        error.errno = ERRNO_OF_CONCEPT.get(concept)
+        error.strerror = reason
+    return error
+
+
+def _reason(causes: tuple[Cause, ...]) -> str:
+    """The one line that says most: the server's cause, else the innermost message."""
+    for cause in causes:
+        if cause.kind == "ftp":
+            found = _SERVER_CAUSE.findall(cause.message)
+            if found:
+                return f"{found[-1].strip()} (server's reply {cause.code})"
+            lines = [line.strip() for line in cause.message.splitlines() if line.strip()]
+            lines = [line for line in lines if not re.fullmatch(r"\d{3}[ -]?End\.?", line)]
+            return f"the server replied: {lines[-1] if lines else cause.code}"
+    for cause in reversed(causes):
+        lines = [line.strip() for line in cause.message.splitlines() if line.strip()]
+        if lines:
+            return lines[-1]
+    return "Globus gave no reason"
+
+
+def take_error(error: Any) -> tuple[Cause, ...]:
+    """The chain of an error object that is ours; the object is freed (globus_object_free)."""
+    causes = causes_of(error)
+    lib.globus_object_free(error)
+    return causes
+
+
+def check(
+    result: int,
+    what: str,
+    classes: ErrorClasses | None = None,
+    *,
+    hints: dict[Concept, str] | None = None,
+) -> None:
+    """Raise for a `globus_result_t` that is not GLOBUS_SUCCESS (globus_error_get)."""
+    if result != lib.GLOBUS_SUCCESS:
+        causes = take_error(lib.globus_error_get(result))
+        raise make_error(causes, what, classes or {Concept.OTHER: GlobusException}, hints=hints)

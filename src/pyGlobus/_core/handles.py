@@ -1,0 +1,87 @@
+"""Handles: C objects that must be freed, once, from a thread of ours, when nothing uses them."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import NoReturn, Self
+
+from .errors import HandleClosedError
+from .runtime import runtime
+
+__all__ = ["Handle", "owned"]
+
+
+def owned(owner: object, free: Callable[[], object]) -> None:
+    """Have the drainer call `free` when `owner` is garbage: for attributes and other plain memory.
+
+    `free` must not refer to `owner`.
+    """
+    finalizer = weakref.finalize(owner, runtime.bury, free)
+    finalizer.atexit = False
+
+
+def _unclosed(name: str, release: Callable[[], None]) -> None:
+    warnings.warn(f"unclosed {name}: use 'with' or close()", ResourceWarning, stacklevel=2)
+    runtime.bury(release)
+
+
+class Handle:
+    """Something with a connection behind it: a context manager that is closed once.
+
+    One that is forgotten warns with `ResourceWarning` and is freed by the drainer, never by
+    whatever thread the garbage collector happened to run on.
+    """
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        """`release` frees the C side; it must not refer to this object."""
+        self._lock = threading.RLock()
+        self._release = release
+        self._closed = False
+        self._finalizer = weakref.finalize(self, _unclosed, repr(self), release)
+        self._finalizer.atexit = False
+        runtime.close_at_exit(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close()` has been called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Stop what is under way and free the handle; a second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._finalizer.detach()
+        self._release()
+
+    def abandon(self) -> None:
+        """Close without waiting or warning: the interpreter is leaving."""
+        self.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise HandleClosedError(f"{type(self).__name__} is closed")
+
+    def __enter__(self) -> Self:
+        self._require_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if getattr(self, "_closed", False) else "open"
+        return f"<{type(self).__name__} {state}>"
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be copied: make another one")
+
+    def __deepcopy__(self, _: object) -> NoReturn:
+        self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be pickled: it lives in one process")

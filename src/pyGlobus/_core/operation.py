@@ -1,0 +1,293 @@
+"""`Operation`: what every asynchronous Globus call returns."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+from .errors import (
+    GlobusDeadlockError,
+    GlobusException,
+    GlobusTimeoutError,
+    OperationCancelledError,
+)
+from .runtime import Timer, log, runtime
+
+__all__ = ["Operation"]
+
+T = TypeVar("T")
+
+_GRACE = 5.0
+"""Seconds that an aborted operation has to come back before its caller is told without it."""
+
+_INTERRUPT_GRACE = 0.5
+
+
+class Operation(Generic[T]):
+    """A Globus operation under way.
+
+    Wait for it with `result()`, or ``await`` it, or give it a callback; all three may be mixed.
+    Its own deadline (the ``timeout`` of the method that made it) aborts it; the `timeout` of
+    `result()` only ends the wait.
+
+    An operation whose wait is interrupted (Ctrl-C) is cancelled: nothing goes on behind the back
+    of a program that has left.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_abort",
+        "_callbacks",
+        "_convert",
+        "_error",
+        "_event",
+        "_failing",
+        "_keep",
+        "_lock",
+        "_progress",
+        "_returned",
+        "_settled",
+        "_timer",
+        "_value",
+        "what",
+    )
+
+    def __init__(
+        self,
+        what: str,
+        convert: Callable[[Any], T],
+        *,
+        abort: Callable[[], None] | None = None,
+        settled: Callable[[], None] | None = None,
+        keep: Any = None,
+        progress: Callable[[], int] | None = None,
+    ) -> None:
+        """For the modules of the map.
+
+        Args:
+            what: what is tried, for messages.
+            convert: makes the result of the event, or raises; runs on the drainer.
+            abort: asks the library to stop; its event then still comes.
+            settled: called once, when Globus has really let go (before the waiters wake).
+            keep: what C points at, kept alive until then.
+            progress: bytes moved so far.
+        """
+        self.what = what
+        self._convert = convert
+        self._abort = abort
+        self._settled = settled
+        self._keep = keep
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._event: threading.Event | None = None
+        self._callbacks: list[Callable[[Operation[T]], object]] = []
+        self._failing: GlobusException | None = None
+        self._timer: Timer | None = None
+        self._returned = False
+        self._value: T | None = None
+        self._error: BaseException | None = None
+
+    # --- for whoever started it ---------------------------------------------------------------
+
+    @property
+    def bytes_done(self) -> int:
+        """Bytes moved so far; 0 where the operation moves none."""
+        return self._progress() if self._progress is not None else 0
+
+    def done(self) -> bool:
+        """Whether the outcome is known."""
+        return self._returned
+
+    def cancelled(self) -> bool:
+        """Whether it ended by `cancel()`."""
+        return self._returned and isinstance(self._error, OperationCancelledError)
+
+    def cancel(self) -> bool:
+        """Ask Globus to stop; False when it is done already or cannot be stopped.
+
+        The operation then ends with `OperationCancelledError`, unless it was quicker.
+        """
+        return self.fail(OperationCancelledError(f"{self.what}: cancelled"))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until done, at most `timeout` seconds (None: as long as it takes); tells if done.
+
+        Raises:
+            GlobusDeadlockError: called from a callback, which would wait for itself.
+            KeyboardInterrupt: after cancelling the operation.
+        """
+        if self._returned:
+            return True
+        if runtime.on_drainer():
+            raise GlobusDeadlockError(
+                f"{self.what}: a callback cannot wait for an operation",
+                hint="use add_done_callback(), or wait in another thread",
+            )
+        with self._lock:
+            if self._returned:
+                return True
+            if self._event is None:
+                self._event = threading.Event()
+            event = self._event
+        try:
+            return event.wait(timeout)
+        except BaseException:
+            if self.cancel():
+                event.wait(_INTERRUPT_GRACE)
+            raise
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the outcome and return it, or raise what went wrong.
+
+        Args:
+            timeout: seconds to wait; None for as long as the operation's own deadline allows.
+
+        Raises:
+            GlobusTimeoutError: `timeout` passed; the operation goes on.
+        """
+        if not self.wait(timeout):
+            raise GlobusTimeoutError(f"{self.what}: no result within {timeout:g} s")
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait, and return what went wrong, or None."""
+        if not self.wait(timeout):
+            raise GlobusTimeoutError(f"{self.what}: no result within {timeout:g} s")
+        return self._error
+
+    def add_done_callback(self, function: Callable[[Operation[T]], object]) -> None:
+        """Call `function(operation)` when done: on the drainer, or now if that is past.
+
+        It must not block.  What it raises is logged (logger ``pyGlobus``).
+        """
+        with self._lock:
+            if not self._returned:
+                self._callbacks.append(function)
+                return
+        self._call(function)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def tell(_: Operation[T]) -> None:
+            # a loop that is closed has nobody left to tell
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(wake)
+
+        self.add_done_callback(tell)
+        try:
+            yield from future.__await__()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        return self.result(0)
+
+    def __repr__(self) -> str:
+        if not self._returned:
+            state = "under way"
+        elif self._error is None:
+            state = "done"
+        else:
+            state = f"failed with {type(self._error).__name__}"
+        return f"<Operation {self.what!r} {state}>"
+
+    # --- for the map ---------------------------------------------------------------------------
+
+    def limit(self, seconds: float | None) -> None:
+        """Give it a deadline: it is then aborted and fails with `GlobusTimeoutError`."""
+        if seconds is not None and not self._returned:
+            self._timer = runtime.later(seconds, lambda: self._expire(seconds))
+
+    def limit_stall(
+        self, seconds: float | None, waiting: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Abort it when `bytes_done` does not grow for so many seconds while it is `waiting`."""
+        if seconds is None or self._returned:
+            return
+        seen = -1
+
+        def look() -> None:
+            nonlocal seen
+            if self._returned:
+                return
+            now = self.bytes_done
+            if now == seen and waiting():
+                self.fail(
+                    GlobusTimeoutError(
+                        f"{self.what}: no data for {seconds:g} s, {now} bytes moved; aborted"
+                    )
+                )
+                return
+            seen = now
+            self._timer = runtime.later(seconds, look)
+
+        look()
+
+    def _expire(self, seconds: float) -> None:
+        self.fail(GlobusTimeoutError(f"{self.what}: no answer within {seconds:g} s; aborted"))
+
+    def fail(self, error: GlobusException) -> bool:
+        """Abort it, to end with `error`; False when it is done or cannot be aborted."""
+        with self._lock:
+            if self._returned or self._failing is not None:
+                return not self._returned
+            self._failing = error
+        if self._abort is None:
+            # Globus offers no way to stop this one: let go, and ignore what comes later
+            self._return(None, error)
+            return True
+        try:
+            self._abort()
+        except GlobusException:
+            log.debug("%s: abort failed", self.what, exc_info=True)
+        # a library that does not come back must not keep its caller
+        runtime.later(_GRACE, lambda: self._return(None, error))
+        return True
+
+    def complete(self, event: Any) -> None:
+        """The event has come (on the drainer)."""
+        value: T | None = None
+        error: BaseException | None = None
+        try:
+            value = self._convert(event)
+        except Exception as problem:
+            error = self._failing or problem
+            if error is not problem:
+                error.__cause__ = problem
+        self._keep = None
+        if self._settled is not None:
+            self._settled()
+            self._settled = None
+        self._return(value, error)
+
+    def _return(self, value: T | None, error: BaseException | None) -> None:
+        with self._lock:
+            if self._returned:
+                return
+            self._value = value
+            self._error = error
+            self._returned = True
+            callbacks, self._callbacks = self._callbacks, []
+            event = self._event
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if event is not None:
+            event.set()
+        for function in callbacks:
+            self._call(function)
+
+    def _call(self, function: Callable[[Operation[T]], object]) -> None:
+        try:
+            function(self)
+        except Exception:
+            log.exception("a callback of %r raised", self)

@@ -1,0 +1,277 @@
+"""Coming up, staying alive, going down: the one place that knows about Globus' threads.
+
+Globus runs its own C threads (thread model ``pthread``).  They never enter Python: each callback
+posts to the shim's queue, and one daemon thread of ours, the *drainer*, takes the events, finds
+whom they are for by their token, and runs what is to be run, in order.
+
+- `runtime.activate(...)` brings Globus modules up, counted; the first call checks that the thread
+  plugin will load (Globus itself would call ``exit(1)``) and that ``gss_*`` is GSI's.
+- `runtime.enrol(handler)` gives the token for a callback; `handler(event)` runs on the drainer.
+- `runtime.later(seconds, function)` runs a function on the drainer: deadlines hang on it.
+- `runtime.bury(function)` hands a clean-up to the drainer; finalizers use it, since they may run
+  anywhere, even while this thread holds a lock.
+
+At interpreter exit new work is refused, what runs is aborted and drained for a moment, then the
+shim is marked dead.  After a fork the child's copy refuses everything.
+"""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import heapq
+import itertools
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from .._native import ffi, lib
+from .errors import GlobusException, GlobusForkError, text_of
+
+__all__ = ["log", "runtime"]
+
+log = logging.getLogger("pyGlobus")
+
+Handler = Callable[[Any], None]
+
+_EXIT_GRACE = 2.0
+"""Seconds that interpreter exit waits for aborted operations to come back."""
+
+_BATCH = 256
+
+
+class Timer:
+    """A function to be run later on the drainer; `cancel()` forgets it."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self.function: Callable[[], None] | None = function
+
+    def cancel(self) -> None:
+        """Forget the function; harmless when it has run."""
+        self.function = None
+
+
+class Runtime:
+    """The state of Globus in this process; there is one, `runtime`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+        self._handlers: dict[int, tuple[Handler, bool]] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._timer_numbers = itertools.count()
+        self._graves: collections.deque[Callable[[], None]] = collections.deque()
+        self._closers: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._drainer: threading.Thread | None = None
+        self._started = False
+        self._stopping = False
+        self._forked = False
+
+    # --- coming up ---------------------------------------------------------------------------
+
+    def activate(self, *names: str) -> None:
+        """Activate the modules ``GLOBUS_<name>_MODULE``, once for each count."""
+        self.require()
+        with self._lock:
+            if not self._started:
+                self._start()
+            for name in names:
+                count = self._counts.get(name, 0)
+                if count == 0:
+                    status = lib.globus_module_activate(getattr(lib, f"GLOBUS_{name}_MODULE"))
+                    if status != 0:
+                        raise GlobusException(
+                            f"the Globus module {name} would not start (status {status})",
+                            code=status,
+                            library=name.lower(),
+                        )
+                self._counts[name] = count + 1
+            # after the modules, so that it runs before any exit handler of theirs
+            lib.cog_guard_exit()
+
+    def deactivate(self, *names: str) -> None:
+        """Give a count back.  The last count leaves the module up: see below."""
+        with self._lock:
+            for name in names:
+                if self._counts.get(name, 0) < 1:
+                    raise GlobusException(f"the Globus module {name} is not active")
+                # Globus threads may still be closing connections in this module, and a second
+                # activation after a real deactivation is the least trodden path in GCT.
+                self._counts[name] -= 1
+
+    def counts(self) -> dict[str, int]:
+        """How often each module has been activated."""
+        with self._lock:
+            return dict(self._counts)
+
+    @property
+    def started(self) -> bool:
+        """Whether Globus has been brought up in this process."""
+        return self._started
+
+    def require(self) -> None:
+        """Raise when Globus cannot be used here and now."""
+        if self._forked:
+            raise GlobusForkError(
+                "Globus cannot be used in a forked child: its threads stayed in the parent",
+                hint="start workers with multiprocessing's 'spawn' or 'forkserver' method",
+            )
+        if self._stopping:
+            raise GlobusException("the interpreter is shutting down: no new Globus work")
+
+    def _start(self) -> None:
+        if lib.globus_thread_set_model(b"pthread") != 0:
+            raise GlobusException(
+                "Globus already runs without threads in this process",
+                hint="something else activated it first; import pyGlobus before it, or set "
+                "GLOBUS_THREAD_MODEL=pthread",
+            )
+        reason = lib.cog_check_thread_plugin()
+        if reason != ffi.NULL:
+            message = text_of(reason)
+            lib.free(reason)
+            raise GlobusException(
+                f"Globus' thread plugin does not load: {message}",
+                hint="install libglobus-common0 (Debian) or globus-common (Fedora, EL)",
+            )
+        owner = text_of(lib.cog_gss_library())
+        if "globus_gssapi_gsi" not in owner:
+            raise GlobusException(
+                f"the GSS-API in this process is {owner or 'unknown'}, not Globus' GSI",
+                hint="another GSS library was loaded globally; load it after pyGlobus or with "
+                "RTLD_LOCAL",
+            )
+        status = lib.cog_start()
+        if status < 0:
+            raise OSError(-status, f"no event descriptor for Globus: {os.strerror(-status)}")
+        os.register_at_fork(after_in_child=self._after_fork)
+        atexit.register(self._at_exit)
+        self._drainer = threading.Thread(target=self._drain, name="pyGlobus-drainer", daemon=True)
+        self._drainer.start()
+        self._started = True
+
+    # --- tokens, timers, graves --------------------------------------------------------------
+
+    def enrol(self, handler: Handler, *, once: bool = True) -> int:
+        """A token for a callback; `handler` will get its event, or events unless `once`."""
+        self.require()
+        token: int = lib.cog_slot_new(lib.COG_ONCE if once else lib.COG_MANY)
+        if token == 0:
+            raise MemoryError("no room for another Globus operation")
+        self._handlers[token] = (handler, once)
+        return token
+
+    def withdraw(self, token: int) -> None:
+        """The callback will not come, or is no longer wanted."""
+        self._handlers.pop(token, None)
+        lib.cog_slot_close(token)
+
+    def later(self, seconds: float, function: Callable[[], None]) -> Timer:
+        """Run `function` on the drainer in so many seconds."""
+        timer = Timer(function)
+        entry = (time.monotonic() + seconds, next(self._timer_numbers), timer)
+        with self._lock:
+            heapq.heappush(self._timers, entry)
+            first = self._timers[0] is entry
+        if first:
+            lib.cog_wake()
+        return timer
+
+    def bury(self, function: Callable[[], None]) -> None:
+        """Run `function` on the drainer soon.  Takes no lock: safe from a finalizer."""
+        if self._forked or not self._started or lib.cog_is_dead():
+            return
+        self._graves.append(function)
+        lib.cog_wake()
+
+    def close_at_exit(self, handle: Any) -> None:
+        """Have `handle.close()` called at interpreter exit if it still lives then."""
+        self._closers.add(handle)
+
+    def on_drainer(self) -> bool:
+        """Whether the caller is the drainer, which must never wait for itself."""
+        return threading.current_thread() is self._drainer
+
+    def pending(self) -> int:
+        """How many callbacks are awaited."""
+        return len(self._handlers)
+
+    # --- the drainer -------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        events = ffi.new("cog_event[]", _BATCH)
+        while not lib.cog_is_dead():
+            lib.cog_wait(self._run_due())
+            for index in range(lib.cog_take(events, _BATCH)):
+                self._dispatch(events[index])
+            while self._graves:
+                _run(self._graves.popleft())
+
+    def _dispatch(self, event: Any) -> None:
+        handler, once = self._handlers.get(event.token, (None, True))
+        if once:
+            self._handlers.pop(event.token, None)
+        try:
+            if handler is not None:
+                handler(event)
+        except Exception:
+            log.exception("a Globus callback raised")
+        finally:
+            if event.object != ffi.NULL:
+                lib.globus_object_free(ffi.cast("globus_object_t *", event.object))
+            if event.text != ffi.NULL:
+                lib.free(event.text)
+
+    def _run_due(self) -> int:
+        """Run what is due; returns the milliseconds until the next, -1 for none."""
+        while True:
+            with self._lock:
+                while self._timers and self._timers[0][2].function is None:
+                    heapq.heappop(self._timers)
+                if not self._timers:
+                    return -1
+                wait = self._timers[0][0] - time.monotonic()
+                if wait > 0:
+                    return int(wait * 1000) + 1
+                function = heapq.heappop(self._timers)[2].function
+            if function is not None:
+                _run(function)
+
+    # --- going down --------------------------------------------------------------------------
+
+    def _after_fork(self) -> None:
+        self._forked = True
+        self._handlers.clear()
+        self._graves.clear()
+        self._timers.clear()
+        self._lock = threading.Lock()
+        lib.cog_die()
+
+    def _at_exit(self) -> None:
+        if self._forked:
+            return
+        self._stopping = True
+        for handle in list(self._closers):
+            _run(handle.abandon)
+        deadline = time.monotonic() + _EXIT_GRACE
+        while self._handlers and time.monotonic() < deadline:
+            time.sleep(0.005)
+        lib.cog_die()
+        if self._drainer is not None and not self.on_drainer():
+            self._drainer.join(_EXIT_GRACE)
+
+
+def _run(function: Callable[[], None]) -> None:
+    try:
+        function()
+    except Exception:
+        log.exception("Globus clean-up failed")
+
+
+runtime = Runtime()

@@ -1,0 +1,71 @@
+"""GridFTP client: files and directories on GridFTP and FTP servers.
+
+Maps ``globus_ftp_client.h``.
+
+>>> with FtpClient() as client, open("/tmp/hello", "wb") as file:
+...     client.get(url, into=file).result()
+6
+
+Transfers whose data Python handles itself register buffers, as in C::
+
+    operation = client.get(url)
+    buffer = bytearray(65536)
+    while not (block := client.register_read(buffer).result()).eof: ...
+    operation.result()
+"""
+
+from __future__ import annotations
+
+from . import constants as _constants
+from .attributes import Dcau, FtpClientHandleAttr, FtpClientOperationAttr, Layout, TcpBuffer
+from .client import Block, FtpClient
+from .constants import DcauMode, FtpError, Mode, Protection, Striping, Type
+from .errors import (
+    FtpClientConnectionError,
+    FtpClientException,
+    FtpClientFileExistsError,
+    FtpClientFileNotFoundError,
+    FtpClientIsADirectoryError,
+    FtpClientNoSpaceError,
+    FtpClientNotADirectoryError,
+    FtpClientPermissionError,
+    FtpClientTimeoutError,
+    FtpClientValueError,
+)
+from .listing import FtpEntry, parse_fact_line
+from .marker import FtpClientRestartMarker
+
+__all__ = [
+    "Block",
+    "Dcau",
+    "DcauMode",
+    "FtpClient",
+    "FtpClientConnectionError",
+    "FtpClientException",
+    "FtpClientFileExistsError",
+    "FtpClientFileNotFoundError",
+    "FtpClientHandleAttr",
+    "FtpClientIsADirectoryError",
+    "FtpClientNoSpaceError",
+    "FtpClientNotADirectoryError",
+    "FtpClientOperationAttr",
+    "FtpClientPermissionError",
+    "FtpClientRestartMarker",
+    "FtpClientTimeoutError",
+    "FtpClientValueError",
+    "FtpEntry",
+    "FtpError",
+    "Layout",
+    "Mode",
+    "Protection",
+    "Striping",
+    "TcpBuffer",
+    "Type",
+    "parse_fact_line",
+]
+
+# the enumerations under their C names
+for _name in dir(_constants):
+    if _name.startswith("GLOBUS_"):
+        globals()[_name] = getattr(_constants, _name)
+del _name

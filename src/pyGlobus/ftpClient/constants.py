@@ -1,0 +1,89 @@
+"""The enumerations of the GridFTP client, under their Python and their C names."""
+
+from __future__ import annotations
+
+import enum
+
+from .._native import lib
+
+__all__ = ["DcauMode", "FtpError", "Mode", "Protection", "Striping", "Type"]
+
+
+class Type(enum.IntEnum):
+    """Representation type, RFC 959 3.1.1 (globus_ftp_control_type_t)."""
+
+    ASCII = lib.GLOBUS_FTP_CONTROL_TYPE_ASCII
+    IMAGE = lib.GLOBUS_FTP_CONTROL_TYPE_IMAGE
+
+
+class Mode(enum.IntEnum):
+    """Transmission mode, RFC 959 3.4 and GFD.20 3.4 (globus_ftp_control_mode_t)."""
+
+    STREAM = lib.GLOBUS_FTP_CONTROL_MODE_STREAM
+    EXTENDED_BLOCK = lib.GLOBUS_FTP_CONTROL_MODE_EXTENDED_BLOCK
+    """Needed for parallelism; keeps the data connection between files."""
+
+
+class Protection(enum.IntEnum):
+    """Protection of a channel, RFC 2228 (globus_ftp_control_protection_t)."""
+
+    CLEAR = lib.GLOBUS_FTP_CONTROL_PROTECTION_CLEAR
+    SAFE = lib.GLOBUS_FTP_CONTROL_PROTECTION_SAFE
+    """Integrity."""
+    CONFIDENTIAL = lib.GLOBUS_FTP_CONTROL_PROTECTION_CONFIDENTIAL
+    """Encryption."""
+    PRIVATE = lib.GLOBUS_FTP_CONTROL_PROTECTION_PRIVATE
+    """Integrity and encryption."""
+
+
+class DcauMode(enum.IntEnum):
+    """Data channel authentication, GFD.20 (globus_ftp_control_dcau_mode_t)."""
+
+    NONE = lib.GLOBUS_FTP_CONTROL_DCAU_NONE
+    SELF = lib.GLOBUS_FTP_CONTROL_DCAU_SELF
+    SUBJECT = lib.GLOBUS_FTP_CONTROL_DCAU_SUBJECT
+    DEFAULT = lib.GLOBUS_FTP_CONTROL_DCAU_DEFAULT
+
+
+class Striping(enum.IntEnum):
+    """How a striped transfer lays its data out (globus_ftp_control_striping_mode_t)."""
+
+    NONE = lib.GLOBUS_FTP_CONTROL_STRIPING_NONE
+    PARTITIONED = lib.GLOBUS_FTP_CONTROL_STRIPING_PARTITIONED
+    BLOCKED_ROUND_ROBIN = lib.GLOBUS_FTP_CONTROL_STRIPING_BLOCKED_ROUND_ROBIN
+
+
+class FtpError(enum.IntEnum):
+    """What the client library reports of itself (globus_ftp_client_error_t)."""
+
+    PARAMETER = lib.GLOBUS_FTP_CLIENT_ERROR_PARAMETER
+    MEMORY = lib.GLOBUS_FTP_CLIENT_ERROR_MEMORY
+    ABORTED = lib.GLOBUS_FTP_CLIENT_ERROR_ABORTED
+    INTERNAL = lib.GLOBUS_FTP_CLIENT_ERROR_INTERNAL
+    IN_USE = lib.GLOBUS_FTP_CLIENT_ERROR_IN_USE
+    NOT_IN_USE = lib.GLOBUS_FTP_CLIENT_ERROR_NOT_IN_USE
+    COMPLETED = lib.GLOBUS_FTP_CLIENT_ERROR_COMPLETED
+    INVALID_OPERATION = lib.GLOBUS_FTP_CLIENT_ERROR_INVALID_OPERATION
+    UNEXPECTED_EOF = lib.GLOBUS_FTP_CLIENT_ERROR_UNEXPECTED_EOF
+    NO_SUCH_FILE = lib.GLOBUS_FTP_CLIENT_ERROR_NO_SUCH_FILE
+    PROTOCOL = lib.GLOBUS_FTP_CLIENT_ERROR_PROTOCOL
+    RESPONSE = lib.GLOBUS_FTP_CLIENT_ERROR_RESPONSE
+    FEATURE = lib.GLOBUS_FTP_CLIENT_ERROR_FEATURE
+    NO_RESTART_MARKER = lib.GLOBUS_FTP_CLIENT_ERROR_NO_RESTART_MARKER
+
+
+GLOBUS_FTP_CONTROL_TYPE_ASCII = Type.ASCII
+GLOBUS_FTP_CONTROL_TYPE_IMAGE = Type.IMAGE
+GLOBUS_FTP_CONTROL_MODE_STREAM = Mode.STREAM
+GLOBUS_FTP_CONTROL_MODE_EXTENDED_BLOCK = Mode.EXTENDED_BLOCK
+GLOBUS_FTP_CONTROL_PROTECTION_CLEAR = Protection.CLEAR
+GLOBUS_FTP_CONTROL_PROTECTION_SAFE = Protection.SAFE
+GLOBUS_FTP_CONTROL_PROTECTION_CONFIDENTIAL = Protection.CONFIDENTIAL
+GLOBUS_FTP_CONTROL_PROTECTION_PRIVATE = Protection.PRIVATE
+GLOBUS_FTP_CONTROL_DCAU_NONE = DcauMode.NONE
+GLOBUS_FTP_CONTROL_DCAU_SELF = DcauMode.SELF
+GLOBUS_FTP_CONTROL_DCAU_SUBJECT = DcauMode.SUBJECT
+GLOBUS_FTP_CONTROL_DCAU_DEFAULT = DcauMode.DEFAULT
+GLOBUS_FTP_CONTROL_STRIPING_NONE = Striping.NONE
+GLOBUS_FTP_CONTROL_STRIPING_PARTITIONED = Striping.PARTITIONED
+GLOBUS_FTP_CONTROL_STRIPING_BLOCKED_ROUND_ROBIN = Striping.BLOCKED_ROUND_ROBIN

@@ -1,0 +1,142 @@
+"""The exceptions of the GridFTP client, one for each of Python's concepts."""
+
+from __future__ import annotations
+
+import os
+
+from .._core.errors import (
+    AuthenticationError,
+    Concept,
+    CredentialError,
+    ErrorClasses,
+    GlobusException,
+    GlobusTimeoutError,
+    make_error,
+    take_error,
+)
+from .._native import ffi, lib
+from ..security.credential import Credential
+from ..security.search import credential_search
+
+__all__ = [
+    "FtpClientConnectionError",
+    "FtpClientException",
+    "FtpClientFileExistsError",
+    "FtpClientFileNotFoundError",
+    "FtpClientIsADirectoryError",
+    "FtpClientNoSpaceError",
+    "FtpClientNotADirectoryError",
+    "FtpClientPermissionError",
+    "FtpClientTimeoutError",
+    "FtpClientValueError",
+]
+
+
+class FtpClientException(GlobusException):
+    """What the GridFTP client reports.
+
+    `reply_code` and `reply` are the server's own reply, when there was one.
+    """
+
+    @property
+    def reply_code(self) -> int | None:
+        """The FTP reply code (RFC 959, 4.2), such as 550."""
+        return next((cause.code for cause in self.causes if cause.kind == "ftp"), None)
+
+    @property
+    def reply(self) -> str:
+        """The whole text of the server's reply."""
+        return next((cause.message for cause in self.causes if cause.kind == "ftp"), "")
+
+
+class FtpClientFileNotFoundError(FtpClientException, FileNotFoundError):
+    """The remote file or directory does not exist."""
+
+
+class FtpClientPermissionError(FtpClientException, PermissionError):
+    """The server refuses access to the file."""
+
+
+class FtpClientFileExistsError(FtpClientException, FileExistsError):
+    """The remote file exists already, or the directory is not empty."""
+
+
+class FtpClientIsADirectoryError(FtpClientException, IsADirectoryError):
+    """The remote path is a directory."""
+
+
+class FtpClientNotADirectoryError(FtpClientException, NotADirectoryError):
+    """A part of the remote path is not a directory."""
+
+
+class FtpClientNoSpaceError(FtpClientException, OSError):
+    """The server's disk or quota is full (`errno` is ENOSPC)."""
+
+
+class FtpClientConnectionError(FtpClientException, ConnectionError):
+    """The server cannot be reached, or the connection broke."""
+
+
+class FtpClientTimeoutError(FtpClientException, GlobusTimeoutError):
+    """The server did not answer in time."""
+
+
+class FtpClientValueError(FtpClientException, ValueError):
+    """A malformed URL, or an argument that the library or the server rejects."""
+
+
+CLASSES: ErrorClasses = {
+    Concept.OTHER: FtpClientException,
+    Concept.NOT_FOUND: FtpClientFileNotFoundError,
+    Concept.PERMISSION: FtpClientPermissionError,
+    Concept.EXISTS: FtpClientFileExistsError,
+    Concept.IS_A_DIRECTORY: FtpClientIsADirectoryError,
+    Concept.NOT_A_DIRECTORY: FtpClientNotADirectoryError,
+    Concept.NO_SPACE: FtpClientNoSpaceError,
+    Concept.CONNECTION: FtpClientConnectionError,
+    Concept.TIMEOUT: FtpClientTimeoutError,
+    Concept.INVALID: FtpClientValueError,
+}
+
+
+def ftp_error(error: object, what: str, credential: Credential | None) -> GlobusException:
+    """The exception for a `globus_object_t *` that stays the caller's."""
+    from .._core.errors import causes_of
+
+    made = make_error(causes_of(ffi.cast("globus_object_t *", error)), what, CLASSES)
+    if not made.hint:
+        made.hint = _hint(made, credential)
+    return made
+
+
+def check_ftp(result: int, what: str, credential: Credential | None = None) -> None:
+    """Raise for a `globus_result_t` that is not GLOBUS_SUCCESS."""
+    if result != lib.GLOBUS_SUCCESS:
+        made = make_error(take_error(lib.globus_error_get(result)), what, CLASSES)
+        if not made.hint:
+            made.hint = _hint(made, credential)
+        raise made
+
+
+def _hint(error: GlobusException, credential: Credential | None) -> str:
+    if isinstance(error, CredentialError):
+        if credential is not None:
+            return f"as {credential.subject}, valid until {credential.not_after:%Y-%m-%d %H:%M} UTC"
+        return f"{credential_search()}; make a proxy with 'cogkit proxy init'"
+    if isinstance(error, AuthenticationError):
+        return f"as {_whom(credential)}, trusting the CAs in {_trusted()}"
+    if isinstance(error, FtpClientConnectionError):
+        return "is the server up, and the port right?"
+    return ""
+
+
+def _whom(credential: Credential | None) -> str:
+    try:
+        used = credential or Credential.default()
+    except GlobusException:
+        return "nobody: no usable credential"
+    return f"{used.identity}{' (expired)' if used.expired else ''}"
+
+
+def _trusted() -> str:
+    return os.environ.get("X509_CERT_DIR", "/etc/grid-security/certificates")

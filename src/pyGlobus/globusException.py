@@ -1,0 +1,45 @@
+"""The exceptions of pyGlobus.
+
+Every error about Globus is a `GlobusException`.  Where Python has the concept, the class derives
+from Python's too, so that ``except FileNotFoundError`` works whatever the file lives on.
+
+.. code-block:: text
+
+    GlobusException
+      CredentialError               no credential, unreadable, expired, wrong passphrase
+      AuthenticationError           the two sides do not accept each other
+      OperationCancelledError       the operation was cancelled
+      GlobusTimeoutError            (TimeoutError) a deadline passed
+      HandleClosedError             (ValueError) used after close()
+      GlobusForkError               (RuntimeError) used in a forked child
+      GlobusDeadlockError           (RuntimeError) a callback waited for itself
+
+and, in their modules, `FtpClientException`, `GramClientException`, `GassServerEZException` with
+their own subclasses.
+"""
+
+from __future__ import annotations
+
+from ._core.errors import (
+    AuthenticationError,
+    Cause,
+    CredentialError,
+    GlobusDeadlockError,
+    GlobusException,
+    GlobusForkError,
+    GlobusTimeoutError,
+    HandleClosedError,
+    OperationCancelledError,
+)
+
+__all__ = [
+    "AuthenticationError",
+    "Cause",
+    "CredentialError",
+    "GlobusDeadlockError",
+    "GlobusException",
+    "GlobusForkError",
+    "GlobusTimeoutError",
+    "HandleClosedError",
+    "OperationCancelledError",
+]

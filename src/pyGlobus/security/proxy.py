@@ -1,0 +1,181 @@
+"""Making proxies and destroying them (globus_gsi_proxy.h, RFC 3820)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from .._core.errors import Concept, CredentialError, check
+from .._core.runtime import runtime
+from .._core.workers import run_interruptibly
+from .._native import ffi, lib
+from .credential import Credential, Passphrase
+from .search import proxy_path
+
+__all__ = ["Policy", "create_proxy", "destroy_proxy"]
+
+_ERRORS = {Concept.OTHER: CredentialError}
+
+_MINIMUM_BITS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy for a restricted proxy (RFC 3820, 3.8.2)."""
+
+    language: str
+    """The OID of the policy language, in dots."""
+    text: bytes = b""
+    """The policy, in that language."""
+
+
+def create_proxy(
+    issuer: Credential | None = None,
+    *,
+    lifetime: timedelta = timedelta(hours=12),
+    bits: int = 2048,
+    limited: bool = False,
+    path_length: int | None = None,
+    policy: Policy | None = None,
+    passphrase: Passphrase | None = None,
+) -> Credential:
+    """Make an RFC 3820 proxy credential, with a new key, in memory.
+
+    Args:
+        issuer: who signs it; the user's own certificate and key by default.
+        lifetime: how long it is valid, in whole minutes (rounded up); its chain may end it sooner.
+        bits: size of the new RSA key, at least 1024.
+        limited: a limited proxy, good for data but refused by job managers.
+        path_length: how many more proxies may be made from it; None: no limit.
+        policy: a policy that restricts it; not together with `limited`.
+        passphrase: for the user's own key when it is encrypted: the passphrase, or a function
+            that returns it.
+
+    Returns:
+        The proxy; `Credential.write` puts it into a file.
+
+    Raises:
+        CredentialError: no issuer, expired, wrong passphrase, ... (globus_gsi_proxy_create_signed)
+        ValueError: an argument is out of range.
+    """
+    minutes = -(-int(lifetime.total_seconds()) // 60)
+    if minutes < 1:
+        raise ValueError(f"a proxy must be valid for a while: lifetime is {lifetime}")
+    if bits < _MINIMUM_BITS:
+        raise ValueError(f"a key of {bits} bits is no protection: at least {_MINIMUM_BITS}")
+    if path_length is not None and path_length < 0:
+        raise ValueError(f"path_length is {path_length}: a count, or None for no limit")
+    if limited and policy is not None:
+        raise ValueError("a limited proxy has no policy of its own")
+    runtime.activate("GSI_CREDENTIAL", "GSI_PROXY", "GSI_GSSAPI")
+    if issuer is None:
+        issuer = Credential.load_pair(passphrase=passphrase)
+    if issuer.expired:
+        raise CredentialError(
+            f"{issuer.subject} expired at {issuer.not_after:%Y-%m-%d %H:%M:%S} UTC",
+            hint="a proxy of it would be refused everywhere; renew the certificate",
+        )
+    # A key of 4096 bits takes seconds: Ctrl-C must not wait for it.
+    signer = issuer
+    return run_interruptibly(
+        lambda: _create(signer, minutes, bits, limited, path_length, policy)
+    )
+
+
+def _create(
+    issuer: Credential,
+    minutes: int,
+    bits: int,
+    limited: bool,
+    path_length: int | None,
+    policy: Policy | None,
+) -> Credential:
+    proxy = _new_proxy(bits)
+    try:
+        if policy is None:
+            kind = (
+                lib.GLOBUS_GSI_CERT_UTILS_TYPE_LIMITED_PROXY
+                if limited
+                else lib.GLOBUS_GSI_CERT_UTILS_TYPE_IMPERSONATION_PROXY
+            )
+        else:
+            kind = lib.GLOBUS_GSI_CERT_UTILS_TYPE_RESTRICTED_PROXY
+        check(
+            lib.globus_gsi_proxy_handle_set_type(proxy, lib.GLOBUS_GSI_CERT_UTILS_TYPE_RFC | kind),
+            "proxy type",
+            _ERRORS,
+        )
+        check(
+            lib.globus_gsi_proxy_handle_set_time_valid(proxy, minutes), "proxy lifetime", _ERRORS
+        )
+        if path_length is not None:
+            check(
+                lib.globus_gsi_proxy_handle_set_pathlen(proxy, path_length),
+                "path length",
+                _ERRORS,
+            )
+        if policy is not None:
+            check(
+                lib.cog_proxy_set_policy(
+                    proxy, policy.language.encode(), policy.text, len(policy.text)
+                ),
+                f"policy language {policy.language}",
+                _ERRORS,
+            )
+        created = ffi.new("globus_gsi_cred_handle_t *")
+        check(
+            lib.globus_gsi_proxy_create_signed(proxy, issuer.handle(), created),
+            f"cannot make a proxy of {issuer.subject}",
+            _ERRORS,
+        )
+        return Credential(created[0])
+    finally:
+        lib.globus_gsi_proxy_handle_destroy(proxy)
+
+
+def _new_proxy(bits: int) -> Any:
+    attributes = ffi.new("globus_gsi_proxy_handle_attrs_t *")
+    check(lib.globus_gsi_proxy_handle_attrs_init(attributes), "proxy attributes", _ERRORS)
+    try:
+        check(
+            lib.globus_gsi_proxy_handle_attrs_set_keybits(attributes[0], bits),
+            f"a key of {bits} bits",
+            _ERRORS,
+        )
+        proxy = ffi.new("globus_gsi_proxy_handle_t *")
+        check(lib.globus_gsi_proxy_handle_init(proxy, attributes[0]), "proxy handle", _ERRORS)
+        return proxy[0]
+    finally:
+        lib.globus_gsi_proxy_handle_attrs_destroy(attributes[0])
+
+
+def destroy_proxy(path: str | os.PathLike[str] | None = None) -> Path:
+    """Overwrite a proxy file and remove it, as grid-proxy-destroy does.
+
+    Args:
+        path: the file; the user's own proxy (`proxy_path()`) by default.
+
+    Returns:
+        The path that is no more.
+
+    Raises:
+        FileNotFoundError: there is none.
+        PermissionError: it is not ours.
+        CredentialError: it is not a plain file, so it was left alone.
+    """
+    file = Path(path) if path is not None else proxy_path()
+    descriptor = os.open(file, os.O_WRONLY | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise CredentialError(f"{file} is not a plain file; left alone")
+        os.write(descriptor, bytes(status.st_size))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    file.unlink()
+    return file
