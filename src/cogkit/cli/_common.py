@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import traceback
 from dataclasses import dataclass
@@ -175,12 +176,13 @@ def _describe(error: BaseException) -> str:
 
 
 def _stdout_is_broken() -> bool:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+    """Whether nobody reads standard output any more; it then goes nowhere."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors are reported without asking
+    broken = any(events & select.POLLERR for _, events in poll.poll(0))
+    if broken:
         # Python flushes once more at exit, and would complain.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
-        return True
-    return False
+    return broken

@@ -72,8 +72,13 @@ class Layout:
         return self.root / "log"
 
     @property
-    def home(self) -> Path:
+    def location(self) -> Path:
         """``GLOBUS_LOCATION`` of the gatekeeper and the job managers."""
+        return self.root / "globus"
+
+    @property
+    def home(self) -> Path:
+        """``HOME`` of jobs and transfers, so that they leave nothing in the real one."""
         return self.root / "home"
 
     @property

@@ -40,7 +40,8 @@ def issue_proxy(
         path: The file to write.
         lifetime: How long it is valid from now, or from ``not_before``.
         not_before: When it begins; a past one makes an expired proxy.
-        limited: Make a limited proxy, with which no job can be started.
+        limited: Make a limited proxy: for files only, says the Grid Security
+            Infrastructure; the gatekeeper of GCT 6.2 takes it for jobs all the same.
 
     Returns:
         ``path``.

@@ -266,7 +266,7 @@ class Sandbox:
     @cached_property
     def credential(self) -> Any:
         """The user's proxy as a ``pyGlobus.security.Credential``."""
-        return importlib.import_module("pyGlobus.security").Credential.from_file(self.proxy_path)
+        return importlib.import_module("pyGlobus.security").Credential.load(self.proxy_path)
 
     def describe(self) -> dict[str, Any]:
         """All of it as plain data, such as JSON takes; asks the supervisor anew."""
@@ -396,7 +396,8 @@ class Sandbox:
             path: Where; a new file in the sandbox by default.
             lifetime: How long it is valid from now, or from ``not_before``.
             not_before: When it begins; a past one makes an expired proxy.
-            limited: Make a limited proxy, with which no job can be started.
+            limited: Make a limited proxy: for files only, says the Grid Security
+                Infrastructure; the gatekeeper of GCT 6.2 takes it for jobs all the same.
         """
         from cogkit.sandbox._proxy import issue_proxy
 
@@ -412,10 +413,14 @@ class Sandbox:
         )
 
     def expired_credential(self) -> IssuedCredential:
-        """The user with a proxy that ended an hour ago; the certificate is still good."""
+        """The user with a proxy that ended an hour ago, and with nothing else.
+
+        Its certificate and key are the proxy's own: GSI quietly falls back to
+        ``X509_USER_CERT`` and ``X509_USER_KEY`` when a proxy has expired.
+        """
         begin = datetime.now(UTC) - timedelta(hours=2)
         proxy = self.issue_proxy(not_before=begin, lifetime=timedelta(hours=1))
-        return replace(self.user, proxy_path=proxy)
+        return replace(self.user, cert_path=proxy, key_path=proxy, proxy_path=proxy)
 
     def foreign_credential(self) -> IssuedCredential:
         """Somebody with the user's very name, from an authority that nobody trusts."""

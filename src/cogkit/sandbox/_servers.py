@@ -26,6 +26,7 @@ _POLL = 0.01  # seconds between two looks at a server that starts
 
 # Debian and EPEL use the same names for all of these.
 _PACKAGES = {
+    "env": "coreutils",
     "globus-gridftp-server": "globus-gridftp-server-progs",
     "globus-gatekeeper": "globus-gatekeeper",
     "globus-job-manager": "globus-gram-job-manager",
@@ -202,6 +203,7 @@ class GridFTPServer(Server):
             "log_level": "ERROR,WARN,INFO",
             "log_single": str(self.log),
             "log_filemode": "0600",
+            "home_dir": str(layout.home),
             **(options or {}),
         }
         if os.getuid() == 0:
@@ -254,14 +256,14 @@ class Gatekeeper(Server):
 
     def configure(self) -> None:
         """Write the configuration of the gatekeeper and of the job manager."""
-        layout, home = self.layout, self.layout.home
-        for folder in (home / "grid-services", home / "share", home / "var"):
-            folder.mkdir(parents=True)
+        layout, location = self.layout, self.layout.location
+        for folder in ("grid-services", "share", "var"):
+            (location / folder).mkdir(parents=True)
         for name in ("state", "cache"):
             (layout.jobs / name).mkdir(parents=True)
         # The job manager's own helpers do not inherit X509_CERT_DIR: they look here.
-        (home / "share" / "certificates").symlink_to(layout.trusted)
-        config = home / "globus-gram-job-manager.conf"
+        (location / "share" / "certificates").symlink_to(layout.trusted)
+        config = location / "globus-gram-job-manager.conf"
         config.write_text(
             "-globus-toolkit-version 6.2\n"
             f"-stdio-log {layout.logs}\n"
@@ -271,16 +273,18 @@ class Gatekeeper(Server):
             f"-x509-cert-dir {layout.trusted}\n"
             f"-extra-envvars {MARK},TMPDIR\n"
         )
-        (home / "grid-services" / "jobmanager-fork").write_text(
-            f"stderr_log,local_cred - {self.programs['globus-job-manager']} "
-            f"globus-job-manager -conf {config} -type fork\n"
+        # The gatekeeper of root sets HOME from the password file, and the job manager
+        # would fill $HOME/.globus; env(1) gives it the sandbox' home instead.
+        (location / "grid-services" / "jobmanager-fork").write_text(
+            f"stderr_log,local_cred - {self.programs['env']} env HOME={layout.home} "
+            f"{self.programs['globus-job-manager']} -conf {config} -type fork\n"
         )
 
     def start(self) -> None:
         """Take the port, start the inetd, and let the gatekeeper check its set-up."""
         command = [
             self.programs["globus-gatekeeper"],
-            *("-home", str(self.layout.home)),
+            *("-home", str(self.layout.location)),
             *("-e", str(Path(self.programs["globus-job-manager"]).parent)),
             *("-l", str(self.log)),
             *("-grid_services", "grid-services"),

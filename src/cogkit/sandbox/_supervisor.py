@@ -138,7 +138,7 @@ class Supervisor:
         programs = find_programs()
         self._make_directory()
         layout = self._layout
-        for folder in (layout.logs, layout.scratch, layout.jobs):
+        for folder in (layout.logs, layout.scratch, layout.jobs, layout.home):
             folder.mkdir(mode=0o700)
         authority = CertificateAuthority.create(layout.authority)
         authority.trust_in(layout.trusted)
@@ -241,13 +241,13 @@ class Supervisor:
             return
         *lines, self._buffers[connection] = (self._buffers[connection] + data).split(b"\n")
         for line in lines:
-            request: Message = json.loads(line)
-            if request["op"] == "stop":
-                self._asker = connection
-                return
             try:
+                request: Message = json.loads(line)
+                if request["op"] == "stop":
+                    self._asker = connection
+                    return
                 send(connection, self._answer(request))
-            except OSError:
+            except (OSError, ValueError, KeyError):  # gone, or not one of ours
                 self._hang_up(connection)
                 return
 

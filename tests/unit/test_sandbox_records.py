@@ -1,0 +1,108 @@
+"""Which sandboxes run, and the sweeping of what a killed one left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cogkit.sandbox import NoSandbox, SandboxError, _processes, _records, find
+
+pytestmark = pytest.mark.timeout(30)
+
+
+@pytest.fixture(autouse=True)
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("COGKIT_SANDBOX_DIR", raising=False)
+    return tmp_path / "cogkit-sandboxes"
+
+
+def record(name: str, directory: Path, *, alive: bool = True) -> _records.Record:
+    started = _processes.start_time(os.getpid())
+    assert started is not None
+    return _records.Record(
+        name, str(directory), os.getpid(), started if alive else started - 1, detached=True
+    )
+
+
+def test_the_only_running_sandbox_is_found(tmp_path: Path) -> None:
+    _records.write(record("a", tmp_path / "a"))
+    assert find() == tmp_path / "a"
+
+
+def test_several_running_sandboxes_are_listed_in_the_error(tmp_path: Path) -> None:
+    for name in "ab":
+        _records.write(record(name, tmp_path / name))
+    with pytest.raises(SandboxError, match=r"/a, .*/b; name one with --dir"):
+        find()
+
+
+def test_the_environment_decides_between_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        _records.write(record(name, tmp_path / name))
+    monkeypatch.setenv("COGKIT_SANDBOX_DIR", str(tmp_path / "b"))
+    assert find() == tmp_path / "b"
+
+
+def test_a_stale_record_is_swept_with_its_directory_and_processes(
+    tmp_path: Path, records: Path
+) -> None:
+    left = tmp_path / "left"
+    (left / "log").mkdir(parents=True)
+    (left / "id").write_text("gone")
+    orphan = subprocess.Popen(["sleep", "60"], env={**os.environ, _records.MARK: "gone"})
+    try:
+        _records.write(record("gone", left, alive=False))
+        with pytest.raises(NoSandbox):
+            find()
+        assert orphan.wait(5) == -9
+    finally:
+        orphan.kill()
+        orphan.wait()
+    assert not left.exists()
+    assert not records.exists()
+
+
+def test_sweeping_removes_no_directory_that_is_not_that_sandbox(tmp_path: Path) -> None:
+    reused = tmp_path / "reused"
+    reused.mkdir()
+    (reused / "id").write_text("another")
+    _records.write(record("gone", reused, alive=False))
+    assert _records.running() == []
+    assert reused.exists()
+
+
+def test_a_directory_of_records_that_others_can_write_is_refused(
+    tmp_path: Path, records: Path
+) -> None:
+    records.mkdir()
+    records.chmod(0o777)
+    with pytest.raises(SandboxError, match="own directory"):
+        _records.write(record("a", tmp_path / "a"))
+
+
+def test_a_damaged_record_is_passed_over(tmp_path: Path, records: Path) -> None:
+    _records.write(record("a", tmp_path / "a"))
+    (records / "b.json").write_text("{")
+    assert [r.id for r in _records.running()] == ["a"]
+
+
+def test_a_process_with_blanks_and_brackets_in_its_name_is_understood(tmp_path: Path) -> None:
+    odd = tmp_path / "a ) R 1 (b"
+    odd.symlink_to("/bin/sleep")
+    with subprocess.Popen([odd, "60"]) as process:
+        try:
+            assert process.pid in _processes.descendants(os.getpid())
+        finally:
+            process.kill()
+
+
+def test_importing_the_sandbox_does_not_import_cryptography() -> None:
+    script = "import sys, cogkit.sandbox, cogkit.cli; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=20).returncode == 0
