@@ -265,6 +265,8 @@ def _concept_of_one(cause: Cause) -> Concept | None:
     if cause.kind == "ftp":
         return _concept_of_reply(cause.code, cause.message)
     text = cause.message.lower()
+    if cause.library == "globus_ftp_client" and "invalid value" in text:
+        return Concept.INVALID
     if cause.library == "globus_xio":
         if "timed out" in text or "timeout" in text:
             return Concept.TIMEOUT
@@ -355,7 +357,7 @@ def _reason(causes: tuple[Cause, ...]) -> str:
     for cause in reversed(causes):
         lines = [line.strip() for line in cause.message.splitlines() if line.strip()]
         if lines:
-            return lines[-1]
+            return lines[-1].removeprefix(f"{cause.library}: ")
     return "Globus gave no reason"
 
 

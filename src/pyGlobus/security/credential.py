@@ -335,21 +335,26 @@ class Credential:
         """The `gss_cred_id_t` of this credential, which lives as long as it does."""
         with self._lock:
             if self._gss is None:
-                minor = ffi.new("OM_uint32 *")
-                credential = ffi.new("gss_cred_id_t *")
-                major = lib.cog_cred_to_gss(self._handle, minor, credential)
-                if major != lib.GSS_S_COMPLETE:
-                    causes = take_error(lib.globus_error_get(minor[0]))
-                    reason = causes[-1].message if causes else "no reason given"
-                    raise CredentialError(
-                        f"{self.subject} cannot be used: {reason}",
-                        code=major,
-                        library="globus_gsi_gssapi",
-                        causes=causes,
-                    )
+                credential = self.new_gss()
                 owned(self, lambda: lib.gss_release_cred(ffi.new("OM_uint32 *"), credential))
                 self._gss = credential
             return self._gss[0]
+
+    def new_gss(self) -> Any:
+        """A `gss_cred_id_t *` of its own, for a C function that takes it over."""
+        minor = ffi.new("OM_uint32 *")
+        credential = ffi.new("gss_cred_id_t *")
+        major = lib.cog_cred_to_gss(self._handle, minor, credential)
+        if major != lib.GSS_S_COMPLETE:
+            causes = take_error(lib.globus_error_get(minor[0]))
+            reason = causes[-1].message if causes else "no reason given"
+            raise CredentialError(
+                f"{self.subject} cannot be used: {reason}",
+                code=major,
+                library="globus_gsi_gssapi",
+                causes=causes,
+            )
+        return credential
 
     def handle(self) -> Any:
         """The `globus_gsi_cred_handle_t`."""

@@ -49,6 +49,7 @@ void cog_on_gram_state(void *arg, char *contact, int state, int failure);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
 void cog_on_gass_shutdown(void);
 void cog_set_gass_shutdown_token(cog_token token);
+void cog_unbuffer_stdio(void);
 
 /* credentials */
 typedef struct {

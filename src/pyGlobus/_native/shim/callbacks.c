@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,12 +39,31 @@ void cog_on_ftp_data(
     cog_post(&event);
 }
 
+/* contact RS message: GRAM keeps the long text of an error with the thread that met it, so it must
+ * be asked for here. */
+static char *packed_reply(const char *contact, int failure)
+{
+    const char *message = failure ? globus_gram_protocol_error_string(failure) : NULL;
+    char *text, *end;
+
+    contact = contact ? contact : "";
+    message = message ? message : "";
+    text = malloc(strlen(contact) + strlen(message) + 2);
+    if (text)
+    {
+        end = stpcpy(text, contact);
+        *end++ = '\x1e';
+        strcpy(end, message);
+    }
+    return text;
+}
+
 void cog_on_gram_reply(
     void *arg, globus_gram_protocol_error_t failure, const char *contact,
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure)
 {
     cog_event event = { .token = token_of(arg), .kind = COG_EVENT_GRAM_REPLY, .code = failure,
-                        .a = state, .b = job_failure, .text = contact ? strdup(contact) : NULL };
+                        .a = state, .b = job_failure, .text = packed_reply(contact, failure) };
 
     cog_post(&event);
 }
@@ -100,6 +120,12 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
     }
     event.text = packed_info(contact, info);
     cog_post(&event);
+}
+
+void cog_unbuffer_stdio(void)
+{
+    setvbuf(stdout, NULL, _IONBF, 0);
+    setvbuf(stderr, NULL, _IONBF, 0);
 }
 
 static _Atomic cog_token gass_shutdown_token;

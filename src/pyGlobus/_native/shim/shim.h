@@ -31,7 +31,8 @@ enum
     COG_EVENT_COMPLETE = 1,     /* object: error */
     COG_EVENT_DATA,             /* a: length, b: offset, c: end of file, object: error */
     COG_EVENT_PUMP,             /* a: bytes moved, code: errno of the local side, object: error */
-    COG_EVENT_GRAM_REPLY,       /* code: of the request, a: job state, b: of the job, text: contact */
+    COG_EVENT_GRAM_REPLY,       /* code: of the request, a: job state, b: of the job, text: contact
+                                   and the error's message */
     COG_EVENT_GRAM_STATE,       /* code: of the job, a: job state, text: contact */
     COG_EVENT_GRAM_INFO,        /* code: of the job, a: job state, text: contact and extensions */
     COG_EVENT_LISTENER_CLOSED,
@@ -52,6 +53,8 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
 void cog_on_gass_shutdown(void);
 /* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */
 void cog_set_gass_shutdown_token(cog_token token);
+/* GASS server EZ writes by C's stdout and stderr, which keep what they get when they are pipes. */
+void cog_unbuffer_stdio(void);
 
 /* start.c */
 char *cog_check_thread_plugin(void);            /* NULL, or why it will not load (free it) */

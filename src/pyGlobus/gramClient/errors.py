@@ -1,0 +1,128 @@
+"""The exceptions of the GRAM client."""
+
+from __future__ import annotations
+
+import errno
+
+from .._core.errors import (
+    ERRNO_OF_CONCEPT,
+    TRANSIENT,
+    AuthenticationError,
+    Cause,
+    Concept,
+    CredentialError,
+    ErrorClasses,
+    GlobusException,
+    GlobusTimeoutError,
+    text_of,
+)
+from .._native import lib
+from ..security.credential import Credential
+from ..security.search import credential_search
+from .constants import CONCEPTS, GramError
+
+__all__ = [
+    "GramClientAuthenticationError",
+    "GramClientConnectionError",
+    "GramClientCredentialError",
+    "GramClientException",
+    "GramClientFileNotFoundError",
+    "GramClientPermissionError",
+    "GramClientTimeoutError",
+    "GramClientValueError",
+    "gram_error",
+]
+
+
+class GramClientException(GlobusException):
+    """What GRAM reports; `code` is a `GramError`."""
+
+
+class GramClientFileNotFoundError(GramClientException, FileNotFoundError):
+    """No such executable, directory, stdin, service or job."""
+
+
+class GramClientPermissionError(GramClientException, PermissionError):
+    """The site's policy forbids it."""
+
+
+class GramClientConnectionError(GramClientException, ConnectionError):
+    """The gatekeeper or job manager cannot be reached."""
+
+
+class GramClientTimeoutError(GramClientException, GlobusTimeoutError):
+    """The gatekeeper or job manager did not answer in time."""
+
+
+class GramClientValueError(GramClientException, ValueError):
+    """A malformed contact or RSL."""
+
+
+class GramClientCredentialError(GramClientException, CredentialError):
+    """Our credential is missing or expired."""
+
+
+class GramClientAuthenticationError(GramClientException, AuthenticationError):
+    """The two sides do not accept each other."""
+
+
+CLASSES: ErrorClasses = {
+    Concept.OTHER: GramClientException,
+    Concept.NOT_FOUND: GramClientFileNotFoundError,
+    Concept.PERMISSION: GramClientPermissionError,
+    Concept.CONNECTION: GramClientConnectionError,
+    Concept.TIMEOUT: GramClientTimeoutError,
+    Concept.INVALID: GramClientValueError,
+    Concept.CREDENTIAL: GramClientCredentialError,
+    Concept.AUTHENTICATION: GramClientAuthenticationError,
+}
+
+
+def gram_error(
+    code: int, what: str, message: str = "", credential: Credential | None = None
+) -> GramClientException:
+    """The exception for a GRAM error code.
+
+    Args:
+        code: a `GramError`, or a number that this version does not know.
+        what: what was tried.
+        message: GRAM's own text, where the thread that met the error had more to say.
+        credential: ours, to tell as whom.
+    """
+    known = GramError(code) if code in GramError._value2member_map_ else None
+    text = message or text_of(lib.globus_gram_protocol_error_string(code))
+    concept = CONCEPTS.get(known, Concept.OTHER) if known is not None else Concept.OTHER
+    if concept is Concept.AUTHENTICATION and _never_connected(text):
+        concept = Concept.CONNECTION
+    cls = CLASSES[concept]
+    hint = known.advice if known is not None else ""
+    if concept is Concept.CREDENTIAL:
+        hint = f"{credential_search()}; make a proxy with 'cogkit proxy init'"
+    elif concept in (Concept.AUTHENTICATION, Concept.PERMISSION) and credential is not None:
+        hint = f"as {credential.identity}" + (f"; {hint}" if hint else "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reason = lines[-1] if lines else "no reason given"
+    error = cls(
+        f"{what}: {reason} (GRAM error {code})",
+        code=known if known is not None else code,
+        library="globus_gram_client",
+        causes=(Cause("globus_gram_client", "globus", code, text),),
+        transient=concept in TRANSIENT,
+        hint=hint,
+    )
+    assert isinstance(error, GramClientException)
+    if isinstance(error, OSError):
+        error.errno = ERRNO_OF_CONCEPT.get(concept, errno.EIO)
+        error.strerror = reason
+    return error
+
+
+def _never_connected(text: str) -> bool:
+    """GRAM reports a connection that broke in the handshake as one of authorization."""
+    return "Connection refused" in text or "Connection reset" in text or "end-of-file" in text
+
+
+def check_gram(code: int, what: str, credential: Credential | None = None) -> None:
+    """Raise for a GRAM status that is not 0 (on the thread that got it)."""
+    if code != 0:
+        raise gram_error(code, what, credential=credential)
