@@ -290,4 +290,4 @@ class Operation(Generic[T]):
         try:
             function(self)
         except Exception:
-            log.exception("a callback of %r raised", self)
+            runtime.report("a callback of %r raised", self)

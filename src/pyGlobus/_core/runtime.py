@@ -19,14 +19,16 @@ from __future__ import annotations
 
 import atexit
 import collections
+import contextlib
 import heapq
 import itertools
 import logging
 import os
+import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._native import ffi, lib
@@ -78,7 +80,7 @@ class Runtime:
     def activate(self, *names: str) -> None:
         """Activate the modules ``GLOBUS_<name>_MODULE``, once for each count."""
         self.require()
-        with self._lock:
+        with self._lock, _signals_held():
             if not self._started:
                 self._start()
             for name in names:
@@ -194,6 +196,10 @@ class Runtime:
         """Have `handle.close()` called at interpreter exit if it still lives then."""
         self._closers.add(handle)
 
+    def report(self, message: str, *args: object) -> None:
+        """Log the exception of a callback; at interpreter exit, when all is refused, quietly."""
+        log.log(logging.DEBUG if self._stopping else logging.ERROR, message, *args, exc_info=True)
+
     def on_drainer(self) -> bool:
         """Whether the caller is the drainer, which must never wait for itself."""
         return threading.current_thread() is self._drainer
@@ -221,7 +227,7 @@ class Runtime:
             if handler is not None:
                 handler(event)
         except Exception:
-            log.exception("a Globus callback raised")
+            self.report("a Globus callback raised")
         finally:
             if event.object != ffi.NULL:
                 lib.globus_object_free(ffi.cast("globus_object_t *", event.object))
@@ -265,6 +271,23 @@ class Runtime:
         lib.cog_die()
         if self._drainer is not None and not self.on_drainer():
             self._drainer.join(_EXIT_GRACE)
+
+
+_SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Threads that begin in here never get a signal.
+
+    Python acts on Ctrl-C in the main thread, which a signal wakes from a system call only when it
+    is delivered there, and not to some Globus thread.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _SYNCHRONOUS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run(function: Callable[[], None]) -> None:
