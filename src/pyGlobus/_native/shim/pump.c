@@ -31,7 +31,7 @@ struct cog_pump
     int64_t             position;       /* the next offset: of a put, or of a get into a pipe */
 
     pthread_mutex_t     lock;           /* guards what follows; never held across a Globus call */
-    int                 holds;          /* buffers that Globus has, and one while we start */
+    int                 holds;          /* buffers that Globus has, and our own while we start */
     int                 completed, finished, aborted;
     globus_object_t    *error;
 
@@ -73,7 +73,7 @@ cog_pump *cog_pump_new(
         return NULL;
     }
     pump->position = first;
-    pump->holds = 1;            /* the starter's own, see started() */
+    pump->holds = 1;            /* the starter's own, see start() */
     pthread_mutex_init(&pump->order, NULL);
     pthread_mutex_init(&pump->lock, NULL);
     return pump;
@@ -130,6 +130,16 @@ static void settle(cog_pump *pump, int released, int completed, globus_object_t 
     }
 }
 
+/* Each buffer holds the pump from before Globus gets it until its callback is about to return.  A
+ * callback that hands the buffer on takes another hold for that: the next callback may come, and
+ * the transfer end, while the call that handed it over has not returned yet. */
+static void hold(cog_pump *pump)
+{
+    pthread_mutex_lock(&pump->lock);
+    pump->holds++;
+    pthread_mutex_unlock(&pump->lock);
+}
+
 static void release(cog_pump *pump)
 {
     settle(pump, 1, 0, NULL);
@@ -141,10 +151,22 @@ void cog_on_pump_complete(void *arg, globus_ftp_client_handle_t *handle, globus_
     settle(arg, 0, 1, error);
 }
 
+/* Ends the hold of a buffer that Globus did not take: the transfer is over, and its completion tells
+ * why.  The caller has a hold of its own. */
+static void unless_taken(cog_pump *pump, globus_result_t result)
+{
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));
+        release(pump);
+    }
+}
+
 /* The local side failed: keep the first reason and tell Globus to stop, once. */
 static void give_up(cog_pump *pump, globus_ftp_client_handle_t *handle, int reason)
 {
     int none = 0, abort_now;
+    globus_result_t result;
 
     atomic_compare_exchange_strong(&pump->local_errno, &none, reason);
     pthread_mutex_lock(&pump->lock);
@@ -153,36 +175,24 @@ static void give_up(cog_pump *pump, globus_ftp_client_handle_t *handle, int reas
     pthread_mutex_unlock(&pump->lock);
     if (abort_now)
     {
-        globus_ftp_client_abort(handle);
+        result = globus_ftp_client_abort(handle);
+        if (result != GLOBUS_SUCCESS)       /* it completed in this moment */
+        {
+            globus_object_free(globus_error_get(result));
+        }
     }
 }
 
-/* False when Globus did not take the buffer: the transfer is over, and its completion tells why. */
-static int taken(globus_result_t result)
-{
-    if (result != GLOBUS_SUCCESS)
-    {
-        globus_object_free(globus_error_get(result));
-    }
-    return result == GLOBUS_SUCCESS;
-}
-
-/* Hands every block to Globus by `next`; each block that is out holds the pump. */
+/* Hands every block to Globus by `next`. */
 static void start(
     cog_pump *pump, globus_ftp_client_handle_t *handle,
-    int (*next)(cog_pump *, globus_ftp_client_handle_t *, globus_byte_t *))
+    void (*next)(cog_pump *, globus_ftp_client_handle_t *, globus_byte_t *))
 {
     int i;
 
-    pthread_mutex_lock(&pump->lock);
-    pump->holds += pump->blocks;
-    pthread_mutex_unlock(&pump->lock);
     for (i = 0; i < pump->blocks; i++)
     {
-        if (!next(pump, handle, pump->memory + (size_t) i * pump->block_size))
-        {
-            release(pump);
-        }
+        next(pump, handle, pump->memory + (size_t) i * pump->block_size);
     }
     release(pump);      /* the starter's own hold */
 }
@@ -211,7 +221,7 @@ static int write_block(cog_pump *pump, const globus_byte_t *data, size_t length,
     return 0;
 }
 
-static int read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
+static void read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
 
 static void on_read(
     void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
@@ -247,17 +257,17 @@ static void on_read(
     {
         atomic_store(&pump->eof, 1);
     }
-    /* once Globus has the buffer again the pump is no longer ours to touch */
-    if (error || atomic_load(&pump->eof) || atomic_load(&pump->local_errno)
-        || !read_next(pump, handle, buffer))
+    if (!error && !atomic_load(&pump->eof) && !atomic_load(&pump->local_errno))
     {
-        release(pump);
+        read_next(pump, handle, buffer);
     }
+    release(pump);
 }
 
-static int read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer)
+static void read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer)
 {
-    return taken(globus_ftp_client_register_read(
+    hold(pump);
+    unless_taken(pump, globus_ftp_client_register_read(
         handle, buffer, pump->block_size, on_read, pump));
 }
 
@@ -296,7 +306,7 @@ static ssize_t read_block(cog_pump *pump, globus_byte_t *buffer)
     return (ssize_t) length;
 }
 
-static int write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
+static void write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
 
 static void on_written(
     void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
@@ -309,15 +319,15 @@ static void on_written(
     {
         atomic_fetch_add_explicit(&pump->bytes, (int64_t) length, memory_order_relaxed);
     }
-    if (error || eof || !write_next(pump, handle, buffer))
+    if (!error && !eof)
     {
-        release(pump);
+        write_next(pump, handle, buffer);
     }
+    release(pump);
 }
 
-static int write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer)
+static void write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer)
 {
-    int sent = 0;
     ssize_t length = 0;
 
     /* In stream mode the order of the calls is the order of the bytes: read and hand over as one
@@ -333,7 +343,8 @@ static int write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus
 
             pump->position += length;
             atomic_store(&pump->eof, eof);
-            sent = taken(globus_ftp_client_register_write(
+            hold(pump);
+            unless_taken(pump, globus_ftp_client_register_write(
                 handle, buffer, (globus_size_t) length, offset, eof, on_written, pump));
         }
     }
@@ -342,7 +353,6 @@ static int write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus
     {
         give_up(pump, handle, (int) -length);
     }
-    return sent;
 }
 
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle)
