@@ -270,7 +270,7 @@ def _concept_of_one(cause: Cause) -> Concept | None:
     if cause.library == "globus_xio":
         if "timed out" in text or "timeout" in text:
             return Concept.TIMEOUT
-        if "end-of-file" in text or "system error in" in text or "eof" in text:
+        if "end-of-file" in text or "end of file" in text:
             return Concept.CONNECTION
     if "gsi_callback" in cause.library or "gssapi" in cause.library:
         if "expired" in text and ("local" in text or "proxy" in text):

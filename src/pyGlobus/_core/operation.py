@@ -46,6 +46,7 @@ class Operation(Generic[T]):
         "_failing",
         "_keep",
         "_lock",
+        "_lost",
         "_progress",
         "_returned",
         "_settled",
@@ -61,6 +62,7 @@ class Operation(Generic[T]):
         *,
         abort: Callable[[], None] | None = None,
         settled: Callable[[], None] | None = None,
+        lost: Callable[[], None] | None = None,
         keep: Any = None,
         progress: Callable[[], int] | None = None,
     ) -> None:
@@ -71,6 +73,7 @@ class Operation(Generic[T]):
             convert: makes the result of the event, or raises; runs on the drainer.
             abort: asks the library to stop; its event then still comes.
             settled: called once, when Globus has really let go (before the waiters wake).
+            lost: called instead when it has been aborted and Globus does not let go.
             keep: what C points at, kept alive until then.
             progress: bytes moved so far.
         """
@@ -78,6 +81,7 @@ class Operation(Generic[T]):
         self._convert = convert
         self._abort = abort
         self._settled = settled
+        self._lost = lost
         self._keep = keep
         self._progress = progress
         self._lock = threading.Lock()
@@ -233,7 +237,7 @@ class Operation(Generic[T]):
         look()
 
     def _expire(self, seconds: float) -> None:
-        self.fail(GlobusTimeoutError(f"{self.what}: no answer within {seconds:g} s; aborted"))
+        self.fail(GlobusTimeoutError(f"{self.what}: no answer within {seconds:g} s"))
 
     def fail(self, error: GlobusException) -> bool:
         """Abort it, to end with `error`; False when it is done or cannot be aborted."""
@@ -250,8 +254,19 @@ class Operation(Generic[T]):
         except GlobusException:
             log.debug("%s: abort failed", self.what, exc_info=True)
         # a library that does not come back must not keep its caller
-        runtime.later(_GRACE, lambda: self._return(None, error))
+        runtime.later(_GRACE, lambda: self._give_up(error))
         return True
+
+    def _give_up(self, error: GlobusException) -> None:
+        with self._lock:
+            if self._returned:
+                return
+            # should the event come yet, it is too late to touch what has moved on; what C points
+            # at stays alive with this object until then
+            self._settled = None
+        if self._lost is not None:
+            self._lost()
+        self._return(None, error)
 
     def complete(self, event: Any) -> None:
         """The event has come (on the drainer)."""
@@ -264,9 +279,13 @@ class Operation(Generic[T]):
             if error is not problem:
                 error.__cause__ = problem
         self._keep = None
-        if self._settled is not None:
-            self._settled()
-            self._settled = None
+        with self._lock:
+            settled, self._settled = self._settled, None
+        if settled is not None:
+            try:
+                settled()
+            except Exception:
+                runtime.report("%s: the handle could not be put in order", self.what)
         self._return(value, error)
 
     def _return(self, value: T | None, error: BaseException | None) -> None:

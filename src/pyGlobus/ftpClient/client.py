@@ -63,31 +63,58 @@ class Block:
 
 
 class _Session:
-    """The C handle, and what runs on it: shared by the client and its finalizer."""
+    """The C handle, and what runs on it: shared by the client and its finalizer.
+
+    A C handle that has been aborted is not used again: its next operation may hang (GCT 6.2, about
+    one in a hundred).  It is replaced when it has come to rest, or when it does not.
+    """
 
     def __init__(self, attributes: FtpClientHandleAttr) -> None:
-        self.pointer = ffi.new("globus_ftp_client_handle_t *")
-        check_ftp(
-            lib.globus_ftp_client_handle_init(self.pointer, attributes.pointer()), "FTP handle"
-        )
+        self.attributes = attributes
         self.lock = threading.Lock()
         self.operation: Operation[Any] | None = None
         self.blocks = 0
         """Buffers that a caller has registered and that have not come back."""
         self.moved = [0]
         """Bytes of the transfer that the caller's own buffers have moved."""
+        self.marker = ""
+        """Restart marker of an aborted transfer."""
+        self.aborted = False
         self.doomed = False
+        self.pointer = self._new_handle()
+
+    def _new_handle(self) -> Any:
+        pointer = ffi.new("globus_ftp_client_handle_t *")
+        check_ftp(
+            lib.globus_ftp_client_handle_init(pointer, self.attributes.pointer()), "FTP handle"
+        )
+        return pointer
 
     def abort(self) -> None:
+        self.aborted = True
         check_ftp(lib.globus_ftp_client_abort(self.pointer), "abort")
 
     def idle(self) -> None:
         """Globus has let go of the operation."""
         with self.lock:
             self.operation = None
-            doomed = self.doomed
-        if doomed:
-            self._destroy()
+            spent = None
+            if self.doomed:
+                spent = self.pointer
+            elif self.aborted:
+                self.marker = _marker_text(self.pointer)
+                spent, self.pointer = self.pointer, self._new_handle()
+                self.aborted = False
+        if spent is not None:
+            lib.globus_ftp_client_handle_destroy(spent)
+
+    def lost(self) -> None:
+        """Globus does not let go: leave the C handle to it, and go on with another one."""
+        with self.lock:
+            self.operation = None
+            self.aborted = False
+            if not self.doomed:
+                self.pointer = self._new_handle()
 
     def release(self) -> None:
         """Destroy the handle: now, or when what runs has been aborted."""
@@ -95,12 +122,16 @@ class _Session:
             self.doomed = True
             operation = self.operation
         if operation is None:
-            self._destroy()
+            lib.globus_ftp_client_handle_destroy(self.pointer)
         else:
             operation.fail(OperationCancelledError(f"{operation.what}: the client was closed"))
 
-    def _destroy(self) -> None:
-        check_ftp(lib.globus_ftp_client_handle_destroy(self.pointer), "FTP handle")
+
+def _marker_text(pointer: Any) -> str:
+    marker = FtpClientRestartMarker()
+    result = lib.globus_ftp_client_handle_get_restart_marker(pointer, marker.pointer())
+    check_ftp(result, "restart marker")
+    return str(marker)
 
 
 class FtpClient(Handle):
@@ -241,7 +272,7 @@ class FtpClient(Handle):
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_put(
                 self._session.pointer, c_url, attr, _marker(marker), on_complete, token
             ),
-            first=marker.total if marker is not None else 0,
+            first=_resume_at(marker),
         )  # fmt: skip
 
     def third_party_transfer(
@@ -538,14 +569,8 @@ class FtpClient(Handle):
     def get_restart_marker(self) -> FtpClientRestartMarker:
         """What the last transfer has moved so far (globus_ftp_client_handle_get_restart_marker)."""
         self._require_open()
-        marker = FtpClientRestartMarker()
-        check_ftp(
-            lib.globus_ftp_client_handle_get_restart_marker(
-                self._session.pointer, marker.pointer()
-            ),
-            "restart marker",
-        )
-        return marker
+        with self._session.lock:
+            return FtpClientRestartMarker(self._session.marker or _marker_text(self._session.pointer))
 
     def cache_url_state(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handle_cache_url_state)."""
@@ -604,8 +629,8 @@ class FtpClient(Handle):
             return on_error(error)
 
         return Operation(
-            what, outcome, abort=self._session.abort, settled=self._session.idle, keep=keep,
-            progress=progress,
+            what, outcome, abort=self._session.abort, settled=self._session.idle,
+            lost=self._session.lost, keep=keep, progress=progress,
         )  # fmt: skip
 
     def _start(
@@ -629,6 +654,7 @@ class FtpClient(Handle):
                         hint="wait for it, or use another FtpClient",
                     )
                 session.operation = operation
+                session.marker = ""
             if done_func is not None:
                 operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
             token = runtime.enrol(operation.complete)
@@ -765,7 +791,7 @@ class FtpClient(Handle):
 
         operation: Operation[int] = Operation(
             what, convert, abort=self._session.abort, settled=self._session.idle,
-            keep=(c_url, attr, marker), progress=pump.bytes,
+            lost=self._session.lost, keep=(c_url, attr, marker), progress=pump.bytes,
         )  # fmt: skip
 
         def start(token: Any) -> int:
@@ -858,6 +884,12 @@ class _Pump:
 
 def _marker(marker: FtpClientRestartMarker | None) -> Any:
     return ffi.NULL if marker is None else marker.pointer()
+
+
+def _resume_at(marker: FtpClientRestartMarker | None) -> int:
+    """Where a put goes on: behind what has arrived from the beginning on."""
+    block = marker.first_block if marker is not None else None
+    return block.stop if block is not None and block.start == 0 else 0
 
 
 def _absent(error: GlobusException) -> bool:
