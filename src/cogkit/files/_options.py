@@ -1,0 +1,72 @@
+"""How data is moved, and how far it has got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyGlobus.ftpClient import FtpClientOperationAttr
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOptions:
+    """How to move data, and how long to wait; times in seconds, ``None`` for ever."""
+
+    parallel: int = 1
+    """TCP streams for one file; more than 1 uses extended block mode."""
+    private: bool = False
+    """Encrypt the data channel, or fail: there is no fall-back to clear text."""
+    authenticate: bool = True
+    """Authenticate the data channel (DCAU); an ``ftp:`` server cannot."""
+    stream: bool = False
+    """Stream mode always.  Several files otherwise go in extended block mode over one data
+    connection that is kept; when files come from the server, it is the server that opens it."""
+    stall: float | None = 60.0
+    """A transfer that moves nothing for so long is aborted."""
+    timeout: float | None = 60.0
+    """How long a server may take to answer a command, the handshake included."""
+
+    def __post_init__(self) -> None:
+        if self.parallel < 1:
+            raise ValueError(f"a file needs at least one stream, not {self.parallel}")
+        if self.parallel > 1 and self.stream:
+            raise ValueError("stream mode has one stream: leave out parallel, or stream")
+        if self.private and not self.authenticate:
+            raise ValueError("a private data channel must be authenticated")
+
+    def attributes(self, *, many: bool = False, ordered: bool = False) -> FtpClientOperationAttr:
+        """The attributes of pyGlobus for it.
+
+        Args:
+            many: Whether several files go, for which the data connection is kept.
+            ordered: Whether the bytes must come in their order, as into a pipe.
+        """
+        from pyGlobus.ftpClient import DcauMode, FtpClientOperationAttr, Mode, Protection
+
+        extended = (self.parallel > 1 or many) and not self.stream and not ordered
+        attributes = FtpClientOperationAttr()
+        if extended:
+            attributes.mode = Mode.EXTENDED_BLOCK
+            attributes.parallelism = self.parallel
+        if self.private:
+            attributes.data_protection = Protection.PRIVATE
+        if not self.authenticate:
+            attributes.dcau = DcauMode.NONE
+        return attributes
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a copy has got; given to the caller's function some ten times a second."""
+
+    files: int = 0
+    """How many there are."""
+    files_done: int = 0
+    bytes: int | None = 0
+    """How many there are; ``None`` when a source does not tell."""
+    bytes_done: int = 0
+    current: str = ""
+    """What is copied now."""
+    at_file: int = field(default=0, repr=False)
+    """`bytes_done` when the current file began."""

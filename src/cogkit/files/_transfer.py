@@ -1,0 +1,267 @@
+"""One file from one place to another, so that the target is never half a file.
+
+The data goes to a temporary name next to the target, ``.NAME.<random>.part``, which gets the
+target's name when it is complete and has the right size.  Until then the target is as it was.
+What is not a plain file, such as /dev/null or a pipe, has no such name: it is written straight.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import secrets
+import stat
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cogkit.files._location import Location
+from pyGlobus.globusException import GlobusException, GlobusTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cogkit.files._plan import Step
+    from cogkit.files._remote import RemoteStore
+
+    Tick = Callable[[int], object]
+
+_BLOCK = 1 << 20
+# How long the removal of a temporary file may hold up the report of what went wrong.
+_CLEAN_UP_TIMEOUT = 5.0
+# A transfer between servers this long has its growth watched, in a session of its own.
+_WATCH_AFTER = 1.0
+_WATCH_EVERY = 0.5
+
+
+def copy_local(step: Step, tick: Tick | None) -> int:
+    """From this machine to this machine; returns the bytes."""
+    with _reading(step.source) as source, _writing(step) as target:
+        moved = 0
+        while block := os.read(source, _BLOCK):
+            view = memoryview(block)
+            while view:
+                view = view[os.write(target, view) :]
+            moved += len(block)
+            if tick:
+                tick(moved)
+        _require_size(step, moved)
+        if stat.S_ISREG(os.fstat(target).st_mode) and step.existing is None:
+            os.fchmod(target, stat.S_IMODE(os.fstat(source).st_mode) & ~_umask())
+        return moved
+
+
+def download(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -> int:
+    """From a server to this machine; returns the bytes."""
+    with _writing(step) as target:
+        ordered = not stat.S_ISREG(os.fstat(target).st_mode)
+        attributes = store.options.attributes(many=many, ordered=ordered)
+        operation = store.client.get(
+            step.source.url, attributes, into=target, stall_timeout=store.options.stall
+        )
+        try:
+            moved: int = store.transfer(operation, step.source, tick=tick)
+        except GlobusTimeoutError as error:
+            if not operation.bytes_done and attributes.mode.name == "EXTENDED_BLOCK":
+                error.add_note(
+                    "In extended block mode the server connects to this machine: is there a "
+                    "firewall? Try --stream."
+                )
+            raise
+        _require_size(step, moved)
+        return moved
+
+
+def upload(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -> int:
+    """From this machine to a server; returns the bytes."""
+    with _reading(step.source) as source, _naming(store, step) as target:
+        operation = store.client.put(
+            target.url,
+            store.options.attributes(many=many),
+            source=source,
+            stall_timeout=store.options.stall,
+        )
+        moved: int = store.transfer(operation, step.target, tick=tick)
+        _require_size(step, moved)
+        if target != step.target:
+            _require_size(step, store.size(target), expected=moved)
+        return moved
+
+
+def third_party(store: RemoteStore, step: Step, tick: Tick | None) -> int:
+    """From a server to a server; returns the bytes."""
+    with _naming(store, step) as target:
+        attributes = store.options.attributes()
+        operation = store.client.third_party_transfer(
+            step.source.url, attributes, target.url, attributes, timeout=None
+        )
+        watch = _Watch(store, operation, target, tick)
+        try:
+            store.transfer(operation, step.source, step.target, tick=watch.look)
+        finally:
+            watch.close()
+        if target == step.target:
+            return step.entry.size or 0
+        moved = store.size(target)
+        _require_size(step, moved)
+        return moved
+
+
+class _Watch:
+    """Looks at the growing file of a transfer between servers, and ends one that has stalled.
+
+    No data passes here, and no deadline of the client would notice.
+    """
+
+    def __init__(
+        self, store: RemoteStore, operation: Any, target: Location, tick: Tick | None
+    ) -> None:
+        self._options = store.options
+        self._operation = operation
+        self._target = target
+        self._tick = tick
+        self._store: RemoteStore | None = None
+        self._seen = -1
+        self._changed = time.monotonic()
+        self._next = self._changed + _WATCH_AFTER
+
+    def look(self, _: int) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        stall = self._options.stall
+        with suppress(GlobusException):
+            size = self._size(min(stall or 60.0, 60.0))
+            if size != self._seen:
+                self._seen, self._changed = size, time.monotonic()
+                if self._tick:
+                    self._tick(size)
+        if stall is not None and time.monotonic() - self._changed >= stall:
+            raise GlobusTimeoutError(
+                f"transfer to {self._target}: no data for {stall:g} s, "
+                f"{max(self._seen, 0)} bytes moved; aborted",
+                hint="can the two servers reach each other?",
+            )
+        self._next = time.monotonic() + _WATCH_EVERY
+
+    def _size(self, timeout: float) -> int:
+        # a client does one thing at a time, so this takes another one
+        if self._store is None:
+            self._store = type_of_store()(replace(self._options, timeout=timeout))
+        return self._store.size(self._target)
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+
+def type_of_store() -> type[RemoteStore]:
+    """Imported late, as the other module needs nothing of this one."""
+    from cogkit.files._remote import RemoteStore
+
+    return RemoteStore
+
+
+@contextmanager
+def _reading(source: Location) -> Iterator[int]:
+    descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _writing(step: Step) -> Iterator[int]:
+    """A descriptor for the new content of a local target, which is there when the block is left."""
+    # a symbolic link stays, and what it leads to is replaced
+    final = Path(os.path.realpath(step.target.path))
+    if step.existing is not None and not step.existing.is_file:
+        descriptor = os.open(final, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+        return
+    part = final.with_name(_part_name(final.name))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(part, flags, 0o600)
+    except OSError as error:
+        # the temporary name would tell the user nothing
+        raise OSError(error.errno, error.strerror, str(final)) from None
+    try:
+        try:
+            os.fchmod(descriptor, 0o600)
+            begun = os.fstat(descriptor).st_mode
+            yield descriptor
+            if os.fstat(descriptor).st_mode == begun:
+                os.fchmod(descriptor, _mode(step))
+        finally:
+            os.close(descriptor)
+        part.replace(final)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _naming(store: RemoteStore, step: Step) -> Iterator[Location]:
+    """A temporary place on the target's server; what is there gets the target's name at the end."""
+    if step.existing is not None and not step.existing.is_file:
+        yield step.target
+        return
+    final = step.target
+    if step.existing is not None and step.existing.link_target:
+        final = replace(final, path=posixpath.join(final.parent.path, step.existing.link_target))
+    part = final.parent.child(_part_name(final.name))
+    try:
+        yield part
+        store.rename(part, final)
+    except BaseException as error:
+        _remove_part(store, part, error)
+        raise
+
+
+def _remove_part(store: RemoteStore, part: Location, error: BaseException) -> None:
+    operation = None
+    try:
+        operation = store.client.delete(part.url, timeout=_CLEAN_UP_TIMEOUT)
+        store.finish(operation)
+    except FileNotFoundError:
+        pass  # it had not come to that
+    except GlobusException:
+        error.add_note(f"A part of it may be left there: {part}")
+
+
+def _part_name(name: str) -> str:
+    # a name may have 255 bytes
+    return f".{os.fsdecode(os.fsencode(name)[:200])}.{secrets.token_hex(4)}.part"
+
+
+def _mode(step: Step) -> int:
+    """Of a file that is replaced, as cp does; else what the umask leaves."""
+    if step.existing is not None and step.existing.mode is not None:
+        return step.existing.mode
+    return 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    # it can only be read by setting it
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _require_size(step: Step, moved: int, expected: int | None = None) -> None:
+    if expected is None:
+        expected = step.entry.size if step.entry.is_file else None
+    if expected is not None and moved != expected:
+        error = OSError(
+            errno.EIO, f"{moved} bytes came of {expected}; the copy was given up", str(step.target)
+        )
+        error.add_note(f"Has {step.source} changed in the meantime? Try again.")
+        raise error
