@@ -160,7 +160,7 @@ class GassServerEZ(Handle):
         """What clients may do."""
         return Options(self._options)
 
-    def getURL(self) -> str:  # noqa: N802 - the tutorial's name
+    def getURL(self) -> str:
         """The server's base URL: ``https://host:port``; a file's path follows it directly."""
         self._require_open()
         return self._url

@@ -124,6 +124,4 @@ def figures() -> Figures:
     """What goes on at the border."""
     place = ffi.new("cog_figures *")
     lib.cog_get_figures(place)
-    return Figures(
-        runtime.pending(), place.slots_in_use, place.posted, place.dropped, place.lost
-    )
+    return Figures(runtime.pending(), place.slots_in_use, place.posted, place.dropped, place.lost)

@@ -25,7 +25,9 @@ if what in ("transfer", "all"):
         client = FtpClient(FtpClientHandleAttr(cache_all=True))
         sink = os.open("/dev/null", os.O_WRONLY)
 
-        def again(_: object, client: FtpClient, error: BaseException | None, sink: int = sink) -> None:
+        def again(
+            _: object, client: FtpClient, error: BaseException | None, sink: int = sink
+        ) -> None:
             if error is None and not client.closed:
                 client.get(gridftp + big, None, None, again, into=sink)
 

@@ -23,6 +23,7 @@ import enum
 import errno
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ class Cause:
     message: str
 
 
-class GlobusException(Exception):  # noqa: N818 - the tutorial's name
+class GlobusException(Exception):
     """Root of every error that this package raises about Globus.
 
     Attributes:
@@ -154,7 +155,7 @@ class Concept(enum.Enum):
     OTHER = enum.auto()
 
 
-ErrorClasses = dict[Concept, type[GlobusException]]
+ErrorClasses = Mapping[Concept, type[GlobusException]]
 """A library's registry: its class for each concept; `Concept.OTHER` is its base class."""
 
 TRANSIENT = {Concept.CONNECTION, Concept.TIMEOUT}
@@ -201,7 +202,7 @@ def text_of(pointer: Any) -> str:
     if pointer == ffi.NULL:
         return ""
     raw = ffi.string(pointer)
-    return raw.decode("utf-8", "replace")  # type: ignore[no-any-return,union-attr]
+    return raw.decode("utf-8", "replace")  # type: ignore[no-any-return]
 
 
 def _take_text(pointer: Any) -> str:
@@ -255,10 +256,6 @@ def concept_of(causes: tuple[Cause, ...]) -> Concept:
     return Concept.OTHER
 
 
-_CREDENTIAL_LIBRARIES = ("globus_credential", "globus_gsi_credential", "globus_sysconfig")
-_AUTHENTICATION_LIBRARIES = ("globus_gsi_gssapi", "globus_gsi_callback_module", "globus_gss_assist")
-
-
 def _concept_of_one(cause: Cause) -> Concept | None:
     if cause.kind == "errno":
         return _ERRNO_CONCEPTS.get(cause.code)
@@ -272,13 +269,42 @@ def _concept_of_one(cause: Cause) -> Concept | None:
             return Concept.TIMEOUT
         if "end-of-file" in text or "end of file" in text:
             return Concept.CONNECTION
-    if "gsi_callback" in cause.library or "gssapi" in cause.library:
-        if "expired" in text and ("local" in text or "proxy" in text):
-            return Concept.CREDENTIAL
-        return Concept.AUTHENTICATION
     if "credential" in cause.library or "sysconfig" in cause.library:
         return Concept.CREDENTIAL
+    if cause.kind == "gssapi" or "gsi_callback" in cause.library or "gssapi" in cause.library:
+        return concept_of_gss(cause.message)
     return None
+
+
+# GSI hands its own chain over as one text; these lines tell that our side is at fault.
+_OUR_FAULT = (
+    "Valid credentials could not be found",
+    "globus_credential: Error with credential",
+    "valid trusted CA certificates directory",
+)
+
+
+def concept_of_gss(text: str) -> Concept:
+    """Whether a GSS-API failure lies with our own credential or between the two sides."""
+    if any(words in text for words in _OUR_FAULT):
+        return Concept.CREDENTIAL
+    return Concept.AUTHENTICATION
+
+
+_EXPIRED = re.compile(r"redential: (\S+)\s+with subject: (.+?)\s+(has expired [^.\n]*)", re.DOTALL)
+_END_OF_REPLY = re.compile(r"(\d{3}[ -])?(End\.?)?")
+
+
+def last_line(text: str) -> str:
+    """The innermost reason in a chain that came as one text, without the name of its module."""
+    if "Valid credentials could not be found" in text:
+        return "no credential found"
+    expired = _EXPIRED.search(text)
+    if expired:
+        return f"the credential {expired[1]} of {expired[2]} {expired[3]}"
+    lines = [re.sub(r"^(\d{3}[ -])+", "", line.strip()).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not _END_OF_REPLY.fullmatch(line)]
+    return re.sub(r"^globus_\w+: ", "", lines[-1]) if lines else ""
 
 
 def _concept_of_reply(code: int, text: str) -> Concept | None:
@@ -351,13 +377,11 @@ def _reason(causes: tuple[Cause, ...]) -> str:
             found = _SERVER_CAUSE.findall(cause.message)
             if found:
                 return f"{found[-1].strip()} (server's reply {cause.code})"
-            lines = [line.strip() for line in cause.message.splitlines() if line.strip()]
-            lines = [line for line in lines if not re.fullmatch(r"\d{3}[ -]?End\.?", line)]
-            return f"the server replied: {lines[-1] if lines else cause.code}"
+            return f"the server replied {cause.code}: {last_line(cause.message)}"
     for cause in reversed(causes):
-        lines = [line.strip() for line in cause.message.splitlines() if line.strip()]
-        if lines:
-            return lines[-1].removeprefix(f"{cause.library}: ")
+        line = last_line(cause.message)
+        if line:
+            return line
     return "Globus gave no reason"
 
 

@@ -68,7 +68,7 @@ class Runtime:
         self._handlers: dict[int, tuple[Handler, bool]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_numbers = itertools.count()
-        self._graves: collections.deque[Callable[[], None]] = collections.deque()
+        self._graves: collections.deque[Callable[[], object]] = collections.deque()
         self._closers: weakref.WeakSet[Any] = weakref.WeakSet()
         self._drainer: threading.Thread | None = None
         self._started = False
@@ -185,7 +185,7 @@ class Runtime:
             lib.cog_wake()
         return timer
 
-    def bury(self, function: Callable[[], None]) -> None:
+    def bury(self, function: Callable[[], object]) -> None:
         """Run `function` on the drainer soon.  Takes no lock: safe from a finalizer."""
         if self._forked or not self._started or lib.cog_is_dead():
             return
@@ -290,7 +290,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(function: Callable[[], None]) -> None:
+def _run(function: Callable[[], object]) -> None:
     try:
         function()
     except Exception:

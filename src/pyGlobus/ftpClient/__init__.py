@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from . import constants as _constants
 from .attributes import Dcau, FtpClientHandleAttr, FtpClientOperationAttr, Layout, TcpBuffer
-from .client import Block, FtpClient
+from .client import FtpClient
 from .constants import DcauMode, FtpError, Mode, Protection, Striping, Type
 from .errors import (
     FtpClientConnectionError,
@@ -34,6 +34,7 @@ from .errors import (
 )
 from .listing import FtpEntry, parse_fact_line
 from .marker import FtpClientRestartMarker
+from .session import Block
 
 __all__ = [
     "Block",

@@ -144,7 +144,7 @@ class _Attributes:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._values() == other._values()  # type: ignore[attr-defined]
+        return self._values() == other._values()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -159,7 +159,9 @@ class _Attributes:
 
 
 def _handle_flag(name: str) -> _Setting[bool]:
-    return _Setting("globus_ftp_client_handleattr", name, "globus_bool_t", lambda p: bool(p[0]), int)
+    return _Setting(
+        "globus_ftp_client_handleattr", name, "globus_bool_t", lambda p: bool(p[0]), int
+    )
 
 
 class FtpClientHandleAttr(_Attributes):
@@ -358,9 +360,7 @@ class FtpClientOperationAttr(_Attributes):
     data_protection = _plain("globus_ftp_control_protection_t", "data_protection", Protection)
     """Protection of the data channel."""
     get_data_protection, set_data_protection = data_protection.methods()
-    control_protection = _plain(
-        "globus_ftp_control_protection_t", "control_protection", Protection
-    )
+    control_protection = _plain("globus_ftp_control_protection_t", "control_protection", Protection)
     """Protection of the control channel."""
     get_control_protection, set_control_protection = control_protection.methods()
     striped = _flag("striped")

@@ -2,139 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .._core.buffers import pin, urls
-from .._core.errors import GlobusException, OperationCancelledError, text_of
-from .._core.handles import Handle
+from .._core.errors import GlobusException
 from .._core.operation import Operation
-from .._core.runtime import runtime
 from .._native import ffi, lib
-from ..security.credential import Credential
-from .attributes import FtpClientHandleAttr, FtpClientOperationAttr
-from .constants import FtpError
-from .errors import FtpClientException, FtpClientFileNotFoundError, check_ftp, ftp_error
+from .attributes import FtpClientOperationAttr
+from .errors import FtpClientFileNotFoundError, check_ftp
 from .listing import FtpEntry, parse_fact_line
 from .marker import FtpClientRestartMarker
+from .session import (
+    COMMAND_TIMEOUT,
+    ON_COMPLETE,
+    ON_DATA,
+    STALL_TIMEOUT,
+    Block,
+    DataFunc,
+    DoneFunc,
+    FtpSession,
+    HasFileno,
+    marker_text,
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-__all__ = ["Block", "FtpClient"]
-
-T = TypeVar("T")
-
-DoneFunc = Callable[[Any, "FtpClient", BaseException | None], object]
-"""``done_func(arg, client, error)``: C's complete callback, with the error as an exception."""
-
-DataFunc = Callable[[Any, "FtpClient", BaseException | None, Any, int, int, bool], object]
-"""``data_func(arg, client, error, buffer, length, offset, eof)``: C's data callback."""
-
-_COMMAND_TIMEOUT = 60.0
-_STALL_TIMEOUT = 60.0
-_BLOCK_SIZE = 1 << 20
-_BLOCKS = 4
-_CLOSE_GRACE = 6.0
+__all__ = ["FtpClient"]
 
 
-class HasFileno(Protocol):
-    """Anything with a file descriptor: a file, a socket, a pipe."""
-
-    def fileno(self) -> int:
-        """The descriptor."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A block of data that was read or written."""
-
-    length: int
-    """Bytes in the buffer."""
-    offset: int
-    """Where they belong in the file."""
-    eof: bool
-    """Whether the file ends with this block."""
-
-
-class _Session:
-    """The C handle, and what runs on it: shared by the client and its finalizer.
-
-    A C handle that has been aborted is not used again: its next operation may hang (GCT 6.2, about
-    one in a hundred).  It is replaced when it has come to rest, or when it does not.
-    """
-
-    def __init__(self, attributes: FtpClientHandleAttr) -> None:
-        self.attributes = attributes
-        self.lock = threading.Lock()
-        self.operation: Operation[Any] | None = None
-        self.blocks = 0
-        """Buffers that a caller has registered and that have not come back."""
-        self.moved = [0]
-        """Bytes of the transfer that the caller's own buffers have moved."""
-        self.marker = ""
-        """Restart marker of an aborted transfer."""
-        self.aborted = False
-        self.doomed = False
-        self.pointer = self._new_handle()
-
-    def _new_handle(self) -> Any:
-        pointer = ffi.new("globus_ftp_client_handle_t *")
-        check_ftp(
-            lib.globus_ftp_client_handle_init(pointer, self.attributes.pointer()), "FTP handle"
-        )
-        return pointer
-
-    def abort(self) -> None:
-        self.aborted = True
-        check_ftp(lib.globus_ftp_client_abort(self.pointer), "abort")
-
-    def idle(self) -> None:
-        """Globus has let go of the operation."""
-        with self.lock:
-            self.operation = None
-            spent = None
-            if self.doomed:
-                spent = self.pointer
-            elif self.aborted:
-                self.marker = _marker_text(self.pointer)
-                spent, self.pointer = self.pointer, self._new_handle()
-                self.aborted = False
-        if spent is not None:
-            lib.globus_ftp_client_handle_destroy(spent)
-
-    def lost(self) -> None:
-        """Globus does not let go: leave the C handle to it, and go on with another one."""
-        with self.lock:
-            self.operation = None
-            self.aborted = False
-            if not self.doomed:
-                self.pointer = self._new_handle()
-
-    def release(self) -> None:
-        """Destroy the handle: now, or when what runs has been aborted."""
-        with self.lock:
-            self.doomed = True
-            operation = self.operation
-        if operation is None:
-            lib.globus_ftp_client_handle_destroy(self.pointer)
-        else:
-            operation.fail(OperationCancelledError(f"{operation.what}: the client was closed"))
-
-
-def _marker_text(pointer: Any) -> str:
-    marker = FtpClientRestartMarker()
-    result = lib.globus_ftp_client_handle_get_restart_marker(pointer, marker.pointer())
-    check_ftp(result, "restart marker")
-    return str(marker)
-
-
-class FtpClient(Handle):
+class FtpClient(FtpSession):
     """A GridFTP client handle (globus_ftp_client_handle_t).
 
     One operation at a time: use several clients for several transfers at once.  Methods return an
@@ -148,27 +46,6 @@ class FtpClient(Handle):
     ``stall_timeout`` how long a transfer may go without moving a byte.
     """
 
-    def __init__(
-        self,
-        handle_attr: FtpClientHandleAttr | None = None,
-        *,
-        credential: Credential | None = None,
-    ) -> None:
-        """Make a handle; nothing is connected yet.
-
-        Args:
-            handle_attr: how it behaves.
-            credential: our credential for every operation whose attributes name none; the one GSI
-                finds when None.
-        """
-        runtime.activate("FTP_CLIENT")
-        self._session = _Session(handle_attr or FtpClientHandleAttr())
-        self._credential = credential
-        self._default_attr = FtpClientOperationAttr()
-        if credential is not None:
-            self._default_attr.credential = credential
-        super().__init__(self._session.release)
-
     # --- transfers ---------------------------------------------------------------------------
 
     def get(
@@ -181,7 +58,7 @@ class FtpClient(Handle):
         *,
         into: int | HasFileno | None = None,
         file_offset: int = 0,
-        stall_timeout: float | None = _STALL_TIMEOUT,
+        stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """Get a file (globus_ftp_client_get).
 
@@ -222,7 +99,7 @@ class FtpClient(Handle):
         *,
         into: int | HasFileno | None = None,
         file_offset: int = 0,
-        stall_timeout: float | None = _STALL_TIMEOUT,
+        stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """Get bytes `offset` up to, not including, `end_offset`; -1: to the end of the file.
 
@@ -248,7 +125,7 @@ class FtpClient(Handle):
         *,
         source: int | HasFileno | None = None,
         file_offset: int = 0,
-        stall_timeout: float | None = _STALL_TIMEOUT,
+        stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """Put a file (globus_ftp_client_put).
 
@@ -309,7 +186,7 @@ class FtpClient(Handle):
             operation,
             lambda token: lib.globus_ftp_client_third_party_transfer(
                 self._session.pointer, source, source_attr.pointer(), dest, dest_attr.pointer(),
-                _marker(marker), _ON_COMPLETE, token,
+                _marker(marker), ON_COMPLETE, token,
             ),
             done_func, arg, timeout,
         )  # fmt: skip
@@ -330,7 +207,7 @@ class FtpClient(Handle):
         return self._block(
             "read", buf, memory, data_func, arg,
             lambda token: lib.globus_ftp_client_register_read(
-                self._session.pointer, memory, len(memory), _ON_DATA, token
+                self._session.pointer, memory, len(memory), ON_DATA, token
             ),
         )  # fmt: skip
 
@@ -355,7 +232,7 @@ class FtpClient(Handle):
         return self._block(
             "write", buf, memory, data_func, arg,
             lambda token: lib.globus_ftp_client_register_write(
-                self._session.pointer, memory, len(memory), offset, eof, _ON_DATA, token
+                self._session.pointer, memory, len(memory), offset, eof, ON_DATA, token
             ),
         )  # fmt: skip
 
@@ -369,7 +246,7 @@ class FtpClient(Handle):
         arg: Any = None,
         *,
         into: int | HasFileno | None = None,
-        stall_timeout: float | None = _STALL_TIMEOUT,
+        stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List names (NLST, globus_ftp_client_list); the text comes as the data of a `get`."""
         return self._listing("list", url, op_attr, done_func, arg, into, stall_timeout)
@@ -382,7 +259,7 @@ class FtpClient(Handle):
         arg: Any = None,
         *,
         into: int | HasFileno | None = None,
-        stall_timeout: float | None = _STALL_TIMEOUT,
+        stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List as ``ls -l`` (LIST, globus_ftp_client_verbose_list), as the data of a `get`."""
         return self._listing("verbose_list", url, op_attr, done_func, arg, into, stall_timeout)
@@ -395,7 +272,7 @@ class FtpClient(Handle):
         arg: Any = None,
         *,
         into: int | HasFileno | None = None,
-        stall_timeout: float | None = _STALL_TIMEOUT,
+        stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List facts (MLSD, RFC 3659, globus_ftp_client_machine_list), as the data of a `get`."""
         return self._listing("machine_list", url, op_attr, done_func, arg, into, stall_timeout)
@@ -407,7 +284,7 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[FtpEntry]:
         """The facts about one file or directory (MLST, RFC 3659, globus_ftp_client_mlst)."""
         text, length = ffi.new("globus_byte_t **"), ffi.new("globus_size_t *")
@@ -420,7 +297,7 @@ class FtpClient(Handle):
         return self._command(
             "stat", url, op_attr, convert, done_func, arg, timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_mlst(
-                self._session.pointer, c_url, attr, text, length, _ON_COMPLETE, token
+                self._session.pointer, c_url, attr, text, length, ON_COMPLETE, token
             ),
         )  # fmt: skip
 
@@ -433,13 +310,13 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[bool]:
         """Whether there is a file or directory (globus_ftp_client_exists)."""
         return self._command(
             "look for", url, op_attr, lambda event: True, done_func, arg, timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_exists(
-                self._session.pointer, c_url, attr, _ON_COMPLETE, token
+                self._session.pointer, c_url, attr, ON_COMPLETE, token
             ),
             on_error=_absent,
         )  # fmt: skip
@@ -451,14 +328,14 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[int]:
         """The size of a file in bytes (SIZE, globus_ftp_client_size)."""
         size = ffi.new("globus_off_t *")
         return self._command(
             "size of", url, op_attr, lambda event: int(size[0]), done_func, arg, timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_size(
-                self._session.pointer, c_url, attr, size, _ON_COMPLETE, token
+                self._session.pointer, c_url, attr, size, ON_COMPLETE, token
             ),
         )  # fmt: skip
 
@@ -469,7 +346,7 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[datetime]:
         """When a file was last changed, UTC (MDTM, globus_ftp_client_modification_time)."""
         when = ffi.new("globus_abstime_t *")
@@ -477,7 +354,7 @@ class FtpClient(Handle):
             "modification time of", url, op_attr,
             lambda event: datetime.fromtimestamp(when.tv_sec, UTC), done_func, arg, timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_modification_time(
-                self._session.pointer, c_url, attr, when, _ON_COMPLETE, token
+                self._session.pointer, c_url, attr, when, ON_COMPLETE, token
             ),
         )  # fmt: skip
 
@@ -488,7 +365,7 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[None]:
         """Make a directory (globus_ftp_client_mkdir)."""
         return self._simple("mkdir", url, op_attr, done_func, arg, timeout)
@@ -500,7 +377,7 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[None]:
         """Remove an empty directory (globus_ftp_client_rmdir)."""
         return self._simple("rmdir", url, op_attr, done_func, arg, timeout)
@@ -512,7 +389,7 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[None]:
         """Remove a file (globus_ftp_client_delete)."""
         return self._simple("delete", url, op_attr, done_func, arg, timeout)
@@ -525,7 +402,7 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[None]:
         """Rename a file on its server (RNFR, RNTO; globus_ftp_client_move)."""
         dest = urls(dest_url)[0]
@@ -533,7 +410,7 @@ class FtpClient(Handle):
             f"move to {dest_url}:", source_url, op_attr, lambda event: None, done_func, arg,
             timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_move(
-                self._session.pointer, c_url, dest, attr, _ON_COMPLETE, token
+                self._session.pointer, c_url, dest, attr, ON_COMPLETE, token
             ),
         )  # fmt: skip
 
@@ -545,7 +422,7 @@ class FtpClient(Handle):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        timeout: float | None = _COMMAND_TIMEOUT,
+        timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[None]:
         """Set permissions, as in `os.chmod` (SITE CHMOD, globus_ftp_client_chmod)."""
         # the library prints the number as decimal digits, and the server reads them as octal
@@ -553,7 +430,7 @@ class FtpClient(Handle):
         return self._command(
             "chmod", url, op_attr, lambda event: None, done_func, arg, timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_chmod(
-                self._session.pointer, c_url, digits, attr, _ON_COMPLETE, token
+                self._session.pointer, c_url, digits, attr, ON_COMPLETE, token
             ),
         )  # fmt: skip
 
@@ -570,7 +447,9 @@ class FtpClient(Handle):
         """What the last transfer has moved so far (globus_ftp_client_handle_get_restart_marker)."""
         self._require_open()
         with self._session.lock:
-            return FtpClientRestartMarker(self._session.marker or _marker_text(self._session.pointer))
+            return FtpClientRestartMarker(
+                self._session.marker or marker_text(self._session.pointer)
+            )
 
     def cache_url_state(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handle_cache_url_state)."""
@@ -588,299 +467,6 @@ class FtpClient(Handle):
             f"cache of {url}",
         )
 
-    def close(self) -> None:
-        """Abort what runs, close the connections, free the handle."""
-        with self._session.lock:
-            operation = self._session.operation
-        super().close()
-        if operation is not None and not runtime.on_drainer():
-            operation.wait(_CLOSE_GRACE)
-
-    def abandon(self) -> None:
-        """Abort what runs and leave: at interpreter exit."""
-        super().close()
-
-    # --- how it is done ----------------------------------------------------------------------------
-
-    def _attr(self, op_attr: FtpClientOperationAttr | None) -> FtpClientOperationAttr:
-        if op_attr is None:
-            return self._default_attr
-        if self._credential is not None and op_attr.credential is None:
-            op_attr = op_attr.copy()
-            op_attr.credential = self._credential
-        return op_attr
-
-    def _operation(
-        self,
-        what: str,
-        convert: Callable[[Any], T],
-        attr: FtpClientOperationAttr,
-        *,
-        keep: Any = None,
-        progress: Callable[[], int] | None = None,
-        on_error: Callable[[GlobusException], T] | None = None,
-    ) -> Operation[T]:
-        def outcome(event: Any) -> T:
-            if event.object == ffi.NULL:
-                return convert(event)
-            error = ftp_error(event.object, what, attr.credential)
-            if on_error is None:
-                raise error
-            return on_error(error)
-
-        return Operation(
-            what, outcome, abort=self._session.abort, settled=self._session.idle,
-            lost=self._session.lost, keep=keep, progress=progress,
-        )  # fmt: skip
-
-    def _start(
-        self,
-        operation: Operation[Any],
-        call: Callable[[Any], int],
-        done_func: DoneFunc | None,
-        arg: Any,
-        timeout: float | None,
-    ) -> None:
-        """Make the C call for an operation; the handle is its own until it has settled."""
-        session = self._session
-        with self._lock:
-            self._require_open()
-            with session.lock:
-                if session.operation is not None:
-                    raise FtpClientException(
-                        f"{operation.what}: this client is busy with {session.operation.what}",
-                        code=FtpError.IN_USE,
-                        library="globus_ftp_client",
-                        hint="wait for it, or use another FtpClient",
-                    )
-                session.operation = operation
-                session.marker = ""
-            if done_func is not None:
-                operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
-            token = runtime.enrol(operation.complete)
-            try:
-                check_ftp(call(ffi.cast("void *", token)), operation.what)
-            except BaseException:
-                runtime.withdraw(token)
-                with session.lock:
-                    session.operation = None
-                raise
-        operation.limit(timeout)
-
-    def _command(
-        self,
-        verb: str,
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        convert: Callable[[Any], T],
-        done_func: DoneFunc | None,
-        arg: Any,
-        timeout: float | None,
-        call: Callable[[bytes, Any, Any], int],
-        on_error: Callable[[GlobusException], T] | None = None,
-    ) -> Operation[T]:
-        c_url = urls(url)[0]
-        attr = self._attr(op_attr)
-        operation = self._operation(
-            f"{verb} {url}", convert, attr, keep=(c_url, attr, call), on_error=on_error
-        )
-        self._start(
-            operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout
-        )
-        return operation
-
-    def _simple(
-        self,
-        name: str,
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        done_func: DoneFunc | None,
-        arg: Any,
-        timeout: float | None,
-    ) -> Operation[None]:
-        function = _SIMPLE[name]
-        return self._command(
-            name, url, op_attr, lambda event: None, done_func, arg, timeout,
-            lambda c_url, attr, token: function(
-                self._session.pointer, c_url, attr, _ON_COMPLETE, token
-            ),
-        )  # fmt: skip
-
-    def _listing(
-        self,
-        name: str,
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        done_func: DoneFunc | None,
-        arg: Any,
-        into: int | HasFileno | None,
-        stall_timeout: float | None,
-    ) -> Operation[int]:
-        function = _LISTINGS[name]
-        return self._transfer(
-            f"list {url}", url, op_attr, done_func, arg, into, "get", None, 0, stall_timeout,
-            lambda c_url, attr, on_complete, token: function(
-                self._session.pointer, c_url, attr, on_complete, token
-            ),
-        )  # fmt: skip
-
-    def _transfer(
-        self,
-        what: str,
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        done_func: DoneFunc | None,
-        arg: Any,
-        descriptor: int | HasFileno | None,
-        direction: str,
-        marker: FtpClientRestartMarker | None,
-        file_offset: int,
-        stall_timeout: float | None,
-        call: Callable[[bytes, Any, Any, Any], int],
-        *,
-        first: int = 0,
-    ) -> Operation[int]:
-        c_url = urls(url)[0]
-        attr = self._attr(op_attr)
-        session = self._session
-        if descriptor is None:
-            moved = [0]
-            session.moved = moved
-            operation = self._operation(
-                what, lambda event: moved[0], attr, keep=(c_url, attr, marker),
-                progress=lambda: moved[0],
-            )  # fmt: skip
-            self._start(
-                operation,
-                lambda token: call(c_url, attr.pointer(), _ON_COMPLETE, token),
-                done_func, arg, None,
-            )  # fmt: skip
-            operation.limit_stall(stall_timeout, lambda: session.blocks > 0)
-            return operation
-        return self._pump(
-            what, c_url, attr, done_func, arg, descriptor, direction, marker, file_offset,
-            stall_timeout, call, first,
-        )  # fmt: skip
-
-    def _pump(
-        self,
-        what: str,
-        c_url: bytes,
-        attr: FtpClientOperationAttr,
-        done_func: DoneFunc | None,
-        arg: Any,
-        descriptor: int | HasFileno,
-        direction: str,
-        marker: FtpClientRestartMarker | None,
-        file_offset: int,
-        stall_timeout: float | None,
-        call: Callable[[bytes, Any, Any, Any], int],
-        first: int,
-    ) -> Operation[int]:
-        """A transfer whose data the shim moves, without Python."""
-        number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
-        pump = _Pump()
-
-        def convert(event: Any) -> int:
-            pump.end()
-            if event.code:
-                raise OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side")
-            if event.object != ffi.NULL:
-                raise ftp_error(event.object, what, attr.credential)
-            return int(event.a)
-
-        operation: Operation[int] = Operation(
-            what, convert, abort=self._session.abort, settled=self._session.idle,
-            lost=self._session.lost, keep=(c_url, attr, marker), progress=pump.bytes,
-        )  # fmt: skip
-
-        def start(token: Any) -> int:
-            pump.begin(token, number, file_offset, first)
-            try:
-                result = call(c_url, attr.pointer(), _ON_PUMP_COMPLETE, pump.pointer)
-            except BaseException:
-                pump.end()
-                raise
-            if result != lib.GLOBUS_SUCCESS:
-                pump.end()
-            return result
-
-        self._start(operation, start, done_func, arg, None)
-        if direction == "get":
-            lib.cog_pump_start_get(pump.pointer, self._session.pointer)
-        else:
-            lib.cog_pump_start_put(pump.pointer, self._session.pointer)
-        operation.limit_stall(stall_timeout)
-        return operation
-
-    def _block(
-        self,
-        verb: str,
-        buf: Any,
-        memory: Any,
-        data_func: DataFunc | None,
-        arg: Any,
-        call: Callable[[Any], int],
-    ) -> Operation[Block]:
-        session = self._session
-
-        def convert(event: Any) -> Block:
-            session.blocks -= 1
-            if event.object != ffi.NULL:
-                raise ftp_error(event.object, f"{verb} a block", None)
-            session.moved[0] += event.a
-            return Block(event.a, event.b, bool(event.c))
-
-        operation = Operation(f"{verb} a block", convert, keep=(memory, buf))
-        if data_func is not None:
-
-            def tell(op: Operation[Block]) -> None:
-                error = op.exception(0)
-                block = Block(0, 0, True) if error is not None else op.result(0)
-                data_func(arg, self, error, buf, block.length, block.offset, block.eof)
-
-            operation.add_done_callback(tell)
-        self._require_open()
-        token = runtime.enrol(operation.complete)
-        session.blocks += 1
-        try:
-            check_ftp(call(ffi.cast("void *", token)), operation.what)
-        except BaseException:
-            session.blocks -= 1
-            runtime.withdraw(token)
-            raise
-        return operation
-
-
-class _Pump:
-    """The shim's pump, from `begin` to `end`; afterwards its last count."""
-
-    def __init__(self) -> None:
-        self.pointer: Any = ffi.NULL
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def begin(self, token: Any, descriptor: int, file_offset: int, first: int) -> None:
-        pointer = lib.cog_pump_new(
-            int(ffi.cast("uintptr_t", token)), descriptor, _BLOCKS, _BLOCK_SIZE, file_offset, first
-        )
-        if pointer == ffi.NULL:
-            raise OSError(ffi.errno, os.strerror(ffi.errno))
-        self.pointer = pointer
-
-    def bytes(self) -> int:
-        with self._lock:
-            if self.pointer != ffi.NULL:
-                self._count = lib.cog_pump_bytes(self.pointer)
-            return self._count
-
-    def end(self) -> None:
-        self.bytes()
-        with self._lock:
-            pointer, self.pointer = self.pointer, ffi.NULL
-        if pointer != ffi.NULL:
-            lib.cog_pump_free(pointer)
-
 
 def _marker(marker: FtpClientRestartMarker | None) -> Any:
     return ffi.NULL if marker is None else marker.pointer()
@@ -896,18 +482,3 @@ def _absent(error: GlobusException) -> bool:
     if isinstance(error, FtpClientFileNotFoundError):
         return False
     raise error
-
-
-_ON_COMPLETE = ffi.addressof(lib, "cog_on_ftp_complete")
-_ON_DATA = ffi.addressof(lib, "cog_on_ftp_data")
-_ON_PUMP_COMPLETE = ffi.addressof(lib, "cog_on_pump_complete")
-_SIMPLE = {
-    "mkdir": lib.globus_ftp_client_mkdir,
-    "rmdir": lib.globus_ftp_client_rmdir,
-    "delete": lib.globus_ftp_client_delete,
-}
-_LISTINGS = {
-    "list": lib.globus_ftp_client_list,
-    "verbose_list": lib.globus_ftp_client_verbose_list,
-    "machine_list": lib.globus_ftp_client_machine_list,
-}

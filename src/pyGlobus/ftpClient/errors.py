@@ -11,6 +11,7 @@ from .._core.errors import (
     ErrorClasses,
     GlobusException,
     GlobusTimeoutError,
+    causes_of,
     make_error,
     take_error,
 )
@@ -101,8 +102,6 @@ CLASSES: ErrorClasses = {
 
 def ftp_error(error: object, what: str, credential: Credential | None) -> GlobusException:
     """The exception for a `globus_object_t *` that stays the caller's."""
-    from .._core.errors import causes_of
-
     made = make_error(causes_of(ffi.cast("globus_object_t *", error)), what, CLASSES)
     if not made.hint:
         made.hint = _hint(made, credential)
@@ -120,6 +119,10 @@ def check_ftp(result: int, what: str, credential: Credential | None = None) -> N
 
 def _hint(error: GlobusException, credential: Credential | None) -> str:
     if isinstance(error, CredentialError):
+        if "CA certificates" in str(error.causes[-1:]):
+            return f"trusting the CAs in {_trusted()}"
+        if "expired" in error.msg:
+            return "make a new proxy with 'cogkit proxy init'"
         if credential is not None:
             return f"as {credential.subject}, valid until {credential.not_after:%Y-%m-%d %H:%M} UTC"
         return f"{credential_search()}; make a proxy with 'cogkit proxy init'"

@@ -160,7 +160,7 @@ class FtpClientRestartMarker:
             if dash:
                 yield range(int(first), int(last))
             elif first and int(first):
-                yield range(0, int(first))
+                yield range(int(first))
 
     def __bool__(self) -> bool:
         return self.total > 0

@@ -18,7 +18,7 @@ from .._core.runtime import log, runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .constants import Delegation, GramError, JobSignal, JobState
-from .errors import GramClientException, check_gram, gram_error
+from .errors import GramClientCredentialError, check_gram, gram_error
 
 __all__ = ["GramClient", "GramClientAttr", "JobStatus"]
 
@@ -412,10 +412,15 @@ class GramClient(Handle):
         """Version of the GRAM protocol (globus_gram_client_version)."""
         return int(lib.globus_gram_client_version())
 
-    # --- how it is done ----------------------------------------------------------------------------
+    # --- how it is done ---------------------------------------------------------------------
 
     def _credential_now(self) -> Credential:
-        return self._credential or Credential.default()
+        if self._credential is not None:
+            return self._credential
+        try:
+            return Credential.default()
+        except CredentialError as error:
+            raise _unusable(error) from error
 
     def _attr(self, attr: GramClientAttr | None) -> GramClientAttr:
         """Every request names its credential: the library's own default is the one that was
@@ -424,7 +429,15 @@ class GramClient(Handle):
         if attr is not None and attr.get_credential() is not None:
             return attr
         mode = attr.get_delegation_mode() if attr is not None else Delegation.LIMITED
-        return GramClientAttr(credential=self._credential_now(), delegation_mode=mode)
+        credential = self._credential_now()
+        if credential.expired:
+            # the server would break off without a word
+            raise gram_error(
+                GramError.USER_PROXY_EXPIRED,
+                "GRAM client",
+                f"{credential.subject} expired at {credential.not_after:%Y-%m-%d %H:%M:%S} UTC",
+            )
+        return GramClientAttr(credential=credential, delegation_mode=mode)
 
     def _request(
         self,
@@ -441,9 +454,7 @@ class GramClient(Handle):
             try:
                 return convert(event, contact)
             except LookupError:
-                raise gram_error(
-                    event.code, what, message, attributes.get_credential()
-                ) from None
+                raise gram_error(event.code, what, message, attributes.get_credential()) from None
 
         operation = Operation(what, outcome, keep=attributes)
         return self._enrolled(
@@ -465,6 +476,13 @@ class GramClient(Handle):
             raise gram_error(code, operation.what, credential=credential)
         operation.limit(timeout)
         return operation
+
+
+def _unusable(error: CredentialError) -> GramClientCredentialError:
+    return GramClientCredentialError(
+        error.msg, code=GramError.USER_PROXY_NOT_FOUND, library="globus_gram_client",
+        causes=error.causes, hint=error.hint,
+    )  # fmt: skip
 
 
 def _nothing(event: Any, contact: str) -> None:
@@ -500,9 +518,7 @@ def _bring_up(credential: Credential | None) -> None:
             try:
                 credential = Credential.default()
             except CredentialError as error:
-                raise gram_error(
-                    GramError.USER_PROXY_NOT_FOUND, "GRAM client", str(error)
-                ) from error
+                raise _unusable(error) from error
         with _as_default(credential):
             try:
                 runtime.activate("GRAM_CLIENT")

@@ -14,11 +14,11 @@ from .._core.errors import (
     ErrorClasses,
     GlobusException,
     GlobusTimeoutError,
+    last_line,
     text_of,
 )
 from .._native import lib
 from ..security.credential import Credential
-from ..security.search import credential_search
 from .constants import CONCEPTS, GramError
 
 __all__ = [
@@ -94,14 +94,19 @@ def gram_error(
     concept = CONCEPTS.get(known, Concept.OTHER) if known is not None else Concept.OTHER
     if concept is Concept.AUTHENTICATION and _never_connected(text):
         concept = Concept.CONNECTION
+    reason = last_line(text) or "no reason given"
+    if "SSL failed wrapping" in text:
+        # with TLS 1.3 a client has finished its handshake before the server looks at it
+        concept = Concept.AUTHENTICATION
+        reason = "the server broke off after the handshake: it does not accept our credential"
     cls = CLASSES[concept]
     hint = known.advice if known is not None else ""
+    if concept is Concept.AUTHENTICATION:
+        hint = GramError.AUTHORIZATION.advice
     if concept is Concept.CREDENTIAL:
-        hint = f"{credential_search()}; make a proxy with 'cogkit proxy init'"
+        hint = "make a new proxy with 'cogkit proxy init'"
     elif concept in (Concept.AUTHENTICATION, Concept.PERMISSION) and credential is not None:
         hint = f"as {credential.identity}" + (f"; {hint}" if hint else "")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = lines[-1] if lines else "no reason given"
     error = cls(
         f"{what}: {reason} (GRAM error {code})",
         code=known if known is not None else code,

@@ -205,9 +205,7 @@ class Credential:
     def type(self) -> CredentialType:
         """What the certificate is (globus_gsi_cred_get_cert_type)."""
         value = ffi.new("globus_gsi_cert_utils_cert_type_t *")
-        check(
-            lib.globus_gsi_cred_get_cert_type(self._handle, value), "credential type", _ERRORS
-        )
+        check(lib.globus_gsi_cred_get_cert_type(self._handle, value), "credential type", _ERRORS)
         return CredentialType(value[0])
 
     @property

@@ -81,9 +81,7 @@ def create_proxy(
         )
     # A key of 4096 bits takes seconds: Ctrl-C must not wait for it.
     signer = issuer
-    return run_interruptibly(
-        lambda: _create(signer, minutes, bits, limited, path_length, policy)
-    )
+    return run_interruptibly(lambda: _create(signer, minutes, bits, limited, path_length, policy))
 
 
 def _create(
@@ -109,9 +107,7 @@ def _create(
             "proxy type",
             _ERRORS,
         )
-        check(
-            lib.globus_gsi_proxy_handle_set_time_valid(proxy, minutes), "proxy lifetime", _ERRORS
-        )
+        check(lib.globus_gsi_proxy_handle_set_time_valid(proxy, minutes), "proxy lifetime", _ERRORS)
         if path_length is not None:
             check(
                 lib.globus_gsi_proxy_handle_set_pathlen(proxy, path_length),

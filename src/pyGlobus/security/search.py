@@ -112,7 +112,9 @@ def _user_search() -> Search:
     for variable, name in (("X509_USER_CERT", "usercert.pem"), ("X509_USER_KEY", "userkey.pem")):
         value = os.environ.get(variable)
         path = value or str(Path.home() / ".globus" / name)
-        places.append(f"{variable}={path} ({_state(path)})" if value else f"{path} ({_state(path)})")
+        places.append(
+            f"{variable}={path} ({_state(path)})" if value else f"{path} ({_state(path)})"
+        )
     return Search(tuple(places))
 
 
