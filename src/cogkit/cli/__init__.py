@@ -7,13 +7,16 @@ functions: ``cogkit --help`` shall come at once.
 
 from __future__ import annotations
 
+import io
+import signal
+import sys
 from typing import Annotated
 
 import typer
 
 from cogkit import __version__
-from cogkit.cli import sandbox
-from cogkit.cli._common import Group, settings
+from cogkit.cli import demo, files, jobs, proxy, sandbox
+from cogkit.cli._common import Group, Terminated, settings
 
 app = typer.Typer(
     name="cogkit",
@@ -27,6 +30,10 @@ app = typer.Typer(
 )
 
 # The one place to register commands.
+app.add_typer(proxy.app, name="proxy")
+files.register(app)
+jobs.register(app)
+demo.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 
 
@@ -55,4 +62,15 @@ def _root(
 
 def main() -> None:
     """Run the command line (the entry point ``cogkit``)."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # not where we shall outlive a terminal: nohup
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
+    # A file's name may be any bytes: they go out as they came in.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
     app()
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated

@@ -13,6 +13,7 @@ import os
 import select
 import sys
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 class ExitCode(IntEnum):
@@ -34,7 +35,9 @@ class ExitCode(IntEnum):
     NOT_FOUND = 4, "not found"
     DENIED = 5, "permission or authorization denied"
     UNREACHABLE = 6, "server unreachable or timed out: try again"
+    JOB_FAILED = 7, "the job failed"
     INTERRUPTED = 130, "interrupted"
+    TERMINATED = 143, "terminated"
 
     meaning: str
 
@@ -47,8 +50,10 @@ class ExitCode(IntEnum):
 
 #: The one table from exceptions to exit codes.  An exception gets the code of the
 #: first class in its method resolution order that is here, so that a subclass may
-#: differ from its base.  Classes are named, not imported, as imports cost time.
+#: differ from its base; FAILED only when no class says more.  Classes are named, not
+#: imported, as imports cost time.
 EXIT_CODES = {
+    "cogkit.cli._common.Terminated": ExitCode.TERMINATED,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
     "builtins.FileNotFoundError": ExitCode.NOT_FOUND,
     "builtins.PermissionError": ExitCode.DENIED,
@@ -56,10 +61,24 @@ EXIT_CODES = {
     "builtins.TimeoutError": ExitCode.UNREACHABLE,
     "builtins.OSError": ExitCode.FAILED,
     "cogkit.sandbox._errors.SandboxError": ExitCode.FAILED,
+    "cogkit.files._location.LocationError": ExitCode.USAGE,
+    "cogkit.demo.DemoError": ExitCode.FAILED,
+    "cogkit.jobs.NoContact": ExitCode.USAGE,
+    "cogkit.jobs.JobFailed": ExitCode.JOB_FAILED,
+    "cogkit.jobs.JobLost": ExitCode.UNREACHABLE,
+    "pyGlobus._core.errors.GlobusException": ExitCode.FAILED,
+    "pyGlobus._core.errors.CredentialError": ExitCode.CREDENTIAL,
+    "pyGlobus._core.errors.AuthenticationError": ExitCode.DENIED,
+    "pyGlobus.ftpClient.errors.FtpClientValueError": ExitCode.USAGE,
+    "pyGlobus.gramClient.errors.GramClientValueError": ExitCode.USAGE,
 }
 
 # What a shell reports for a program that SIGPIPE ended.
 _SIGPIPE_STATUS = 128 + 13
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: as Ctrl-C, so that what is under way is undone."""
 
 
 @dataclass(slots=True)
@@ -114,10 +133,11 @@ class Group(TyperGroup):
 
 def exit_code(error: BaseException) -> ExitCode | None:
     """The exit code for an exception, or ``None`` for one that nobody foresaw."""
-    for cls in type(error).__mro__:
-        if code := EXIT_CODES.get(f"{cls.__module__}.{cls.__qualname__}"):
-            return code
-    return None
+    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(error).__mro__]
+    codes = [EXIT_CODES[name] for name in names if name in EXIT_CODES]
+    if not codes:
+        return None
+    return next((code for code in codes if code is not ExitCode.FAILED), ExitCode.FAILED)
 
 
 def report(error: BaseException, how: Settings) -> ExitCode:
@@ -128,7 +148,7 @@ def report(error: BaseException, how: Settings) -> ExitCode:
     """
     code = exit_code(error)
     text = _describe(error)
-    hints = list(getattr(error, "__notes__", ()))
+    hints = [*getattr(error, "__notes__", ()), *filter(None, [getattr(error, "hint", "")])]
     if code is None:
         text = f"internal error: {type(error).__name__}: {text}"
         hints = hints or ["Run it again with --debug for the details, and please report it."]
@@ -146,6 +166,15 @@ def report(error: BaseException, how: Settings) -> ExitCode:
 def print_json(value: object) -> None:
     """Print one JSON object on standard output."""
     print(json.dumps(value, indent=2, default=str))
+
+
+@contextmanager
+def bad_usage() -> Iterator[None]:
+    """What is a `ValueError` in this block is the command line's fault."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def epilog(examples: Iterable[str], codes: Iterable[ExitCode] = (), **meanings: str) -> str:
@@ -168,7 +197,9 @@ def epilog(examples: Iterable[str], codes: Iterable[ExitCode] = (), **meanings: 
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+        return "terminated" if isinstance(error, Terminated) else "interrupted"
+    if message := getattr(error, "msg", None):  # pyGlobus': without the hint
+        return " ".join(str(message).split())
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
