@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import sys
 import traceback
@@ -157,7 +158,7 @@ def report(error: BaseException, how: Settings) -> ExitCode:
         traceback.print_exception(error)
     print(f"cogkit: {text}", file=sys.stderr)
     for hint in hints[:1]:
-        print(hint, file=sys.stderr)
+        print(hint[:1].upper() + hint[1:], file=sys.stderr)
     if how.json:
         print_json({"error": text, "type": type(error).__name__, "exit_code": int(code)})
     return code
@@ -199,11 +200,14 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "terminated" if isinstance(error, Terminated) else "interrupted"
     if message := getattr(error, "msg", None):  # pyGlobus': without the hint
-        return " ".join(str(message).split())
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        text = str(message)
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        text = str(error)
+    # A URL may hold a password, which is nobody's to read.
+    text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1@", text)
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _stdout_is_broken() -> bool:

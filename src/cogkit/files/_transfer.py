@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cogkit.files._location import Location
 from pyGlobus.globusException import GlobusException, GlobusTimeoutError
@@ -49,8 +49,6 @@ def copy_local(step: Step, tick: Tick | None) -> int:
             if tick:
                 tick(moved)
         _require_size(step, moved)
-        if stat.S_ISREG(os.fstat(target).st_mode) and step.existing is None:
-            os.fchmod(target, stat.S_IMODE(os.fstat(source).st_mode) & ~_umask())
         return moved
 
 
@@ -98,7 +96,7 @@ def third_party(store: RemoteStore, step: Step, tick: Tick | None) -> int:
         operation = store.client.third_party_transfer(
             step.source.url, attributes, target.url, attributes, timeout=None
         )
-        watch = _Watch(store, operation, target, tick)
+        watch = _Watch(store, target, tick)
         try:
             store.transfer(operation, step.source, step.target, tick=watch.look)
         finally:
@@ -116,11 +114,9 @@ class _Watch:
     No data passes here, and no deadline of the client would notice.
     """
 
-    def __init__(
-        self, store: RemoteStore, operation: Any, target: Location, tick: Tick | None
-    ) -> None:
+    def __init__(self, store: RemoteStore, target: Location, tick: Tick | None) -> None:
+        self._main = store
         self._options = store.options
-        self._operation = operation
         self._target = target
         self._tick = tick
         self._store: RemoteStore | None = None
@@ -150,19 +146,12 @@ class _Watch:
     def _size(self, timeout: float) -> int:
         # a client does one thing at a time, so this takes another one
         if self._store is None:
-            self._store = type_of_store()(replace(self._options, timeout=timeout))
+            self._store = type(self._main)(replace(self._options, timeout=timeout))
         return self._store.size(self._target)
 
     def close(self) -> None:
         if self._store is not None:
             self._store.close()
-
-
-def type_of_store() -> type[RemoteStore]:
-    """Imported late, as the other module needs nothing of this one."""
-    from cogkit.files._remote import RemoteStore
-
-    return RemoteStore
 
 
 @contextmanager
@@ -195,11 +184,8 @@ def _writing(step: Step) -> Iterator[int]:
         raise OSError(error.errno, error.strerror, str(final)) from None
     try:
         try:
-            os.fchmod(descriptor, 0o600)
-            begun = os.fstat(descriptor).st_mode
             yield descriptor
-            if os.fstat(descriptor).st_mode == begun:
-                os.fchmod(descriptor, _mode(step))
+            os.fchmod(descriptor, _mode(step))
         finally:
             os.close(descriptor)
         part.replace(final)
@@ -223,6 +209,9 @@ def _naming(store: RemoteStore, step: Step) -> Iterator[Location]:
         store.rename(part, final)
     except BaseException as error:
         _remove_part(store, part, error)
+        if isinstance(error, GlobusException):
+            # the temporary name would tell the user nothing
+            error.msg = error.msg.replace(part.url, final.url)
         raise
 
 
@@ -243,10 +232,11 @@ def _part_name(name: str) -> str:
 
 
 def _mode(step: Step) -> int:
-    """Of a file that is replaced, as cp does; else what the umask leaves."""
+    """As cp: that of the file that is replaced, else the source's, as far as the umask lets it."""
     if step.existing is not None and step.existing.mode is not None:
         return step.existing.mode
-    return 0o666 & ~_umask()
+    mode = step.entry.mode if step.source.is_local else None
+    return (0o666 if mode is None else mode & 0o777) & ~_umask()
 
 
 def _umask() -> int:

@@ -1,0 +1,206 @@
+"""Places, options and RSL: what the commands read, without any server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogkit import files, jobs
+from cogkit.cli._common import ExitCode, Settings, exit_code, report
+from cogkit.files import Location, LocationError, TransferOptions
+from pyGlobus.ftpClient import (
+    FtpClientException,
+    FtpClientFileNotFoundError,
+    FtpClientPermissionError,
+    FtpClientTimeoutError,
+)
+from pyGlobus.globusException import AuthenticationError, CredentialError
+from pyGlobus.gramClient import GramClientValueError
+
+pytestmark = pytest.mark.timeout(30)
+
+# what a POSIX name may hold and FTP can carry
+NAMES = st.text(st.characters(blacklist_characters="/\0\r\n", codec="utf-8"), min_size=1)
+ARGUMENTS = st.text(st.characters(blacklist_characters="\0", codec="utf-8"))
+
+
+@given(NAMES)
+def test_a_remote_name_survives_its_url(name: str) -> None:
+    place = Location.parse("gsiftp://host:2811/").child(name)
+    assert Location.parse(place.url) == place
+    assert place.url.isascii()
+
+
+def test_a_name_that_is_not_utf8_survives_its_url() -> None:
+    place = Location.parse("gsiftp://h/%ff%FE")
+    assert place.path.encode(errors="surrogateescape") == b"/\xff\xfe"
+    assert place.url == "gsiftp://h/%FF%FE"
+
+
+def test_the_home_directory_is_not_quoted() -> None:
+    assert Location.parse("gsiftp://h/%7E/a b").url == "gsiftp://h/~/a%20b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "gsiftp:/h/x",
+        "gsiftp:///x",
+        "gsiftp://h:0/x",
+        "gsiftp://h:99999/x",
+        "gsiftp://h:port/x",
+        "gsiftp://a b/x",
+        "http://h/x",
+        "file://elsewhere/x",
+        "gsiftp://h/a%0d%0aDELE%20b",
+        "gsiftp://h/a\nb",
+        "gsiftp://h/a%00",
+    ],
+)
+def test_a_malformed_place_is_wrong_usage(text: str) -> None:
+    with pytest.raises(LocationError) as caught:
+        Location.parse(text)
+    assert exit_code(caught.value) is ExitCode.USAGE
+
+
+@pytest.mark.parametrize("text", ["file:///a/b", "file://localhost/a/b", "/a/b"])
+def test_local_places_have_a_path_and_no_host(text: str) -> None:
+    place = Location.parse(text)
+    assert (place.is_local, place.path, place.name) == (True, "/a/b", "b")
+
+
+def test_a_password_is_in_the_url_for_the_server_and_in_no_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place = Location.parse("ftp://me:secret@h/x")
+    assert "secret" in place.url
+    assert "secret" not in str(place)
+    report(FtpClientException(f"get {place.url}: no"), Settings())
+    assert "secret" not in capsys.readouterr().err
+
+
+def test_a_place_is_inside_its_directory_and_not_beside_it() -> None:
+    folder = Location.parse("gsiftp://h/a/b")
+    assert Location.parse("gsiftp://h/a/b/c").is_inside(folder)
+    assert folder.is_inside(folder)
+    assert not Location.parse("gsiftp://h/a/bc").is_inside(folder)
+    assert not Location.parse("gsiftp://other/a/b/c").is_inside(folder)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"parallel": 0}, {"parallel": 2, "stream": True}, {"private": True, "authenticate": False}],
+)
+def test_options_that_contradict_each_other_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        TransferOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_local_copy_needs_no_globus_and_no_credential(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 3_000_000)
+    (tmp_path / "a").chmod(0o600)
+    done = files.copy(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
+    assert done.bytes == 3_000_000
+
+
+def test_a_copy_of_a_file_onto_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "link").symlink_to("a")
+    for target in ("a", "link"):
+        with pytest.raises(OSError, match="Invalid argument"):
+            files.copy(str(tmp_path / "a"), str(tmp_path / target))
+    assert (tmp_path / "a").read_text() == "x"
+
+
+def test_a_directory_is_not_copied_into_itself(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match="Invalid argument"):
+        files.copy(str(tmp_path / "a"), str(tmp_path / "a" / "b"), recursive=True)
+
+
+def test_a_loop_of_links_is_found_out(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "up").symlink_to("..")
+    with pytest.raises(OSError, match="symbolic links"):
+        files.copy(str(tmp_path / "a"), str(tmp_path / "b"), recursive=True)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_link_at_the_target_stays_and_leads_to_the_new_content(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    files.copy(str(tmp_path / "new"), str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+@given(st.lists(ARGUMENTS, min_size=1))
+def test_rsl_quotes_so_that_its_own_grammar_gives_every_argument_back(texts: list[str]) -> None:
+    rsl = " ".join(jobs.quote(text) for text in texts)
+    assert _read(rsl) == texts
+
+
+def _read(rsl: str) -> list[str]:
+    """Literals as RSL defines them: in double quotes, a doubled one inside stands for itself."""
+    found, position = [], 0
+    while position < len(rsl):
+        assert rsl[position] == '"'
+        text, position = "", position + 1
+        while rsl[position : position + 1] != '"' or rsl[position : position + 2] == '""':
+            text += rsl[position]
+            position += 2 if rsl[position] == '"' else 1
+        found.append(text)
+        position += 2  # the quote, and the blank between two
+    return found
+
+
+def test_a_program_without_a_slash_is_looked_for() -> None:
+    assert jobs.rsl(["echo", "a"]).startswith('&(executable="/usr/bin/env")(arguments="--" "echo"')
+
+
+@pytest.mark.parametrize("command", [[], [""], ["a=b"], ["/bin/echo", "\0"]])
+def test_a_command_that_cannot_be_run_is_refused(command: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        jobs.rsl(command)
+
+
+def test_no_gatekeeper_named_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COGKIT_GRAM", "COGKIT_SANDBOX_GRAM"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(jobs.NoContact, match="COGKIT_GRAM"):
+        jobs.default_contact()
+    monkeypatch.setenv("COGKIT_GRAM", "site")
+    assert jobs.default_contact() == "site"
+    monkeypatch.setenv("COGKIT_SANDBOX_GRAM", "sandbox")
+    assert jobs.default_contact() == "sandbox"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FtpClientFileNotFoundError("x"), 4),
+        (FtpClientPermissionError("x"), 5),
+        (FtpClientTimeoutError("x"), 6),
+        (FtpClientException("x"), 1),
+        (GramClientValueError("x"), 2),
+        (CredentialError("x"), 3),
+        (AuthenticationError("x"), 5),
+        (jobs.JobFailed("x", "job", 5), 7),
+        (jobs.JobLost("x", "job"), 6),
+        (OSError(28, "full"), 1),
+    ],
+)
+def test_errors_of_globus_have_exit_codes_too(error: BaseException, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_the_hint_of_an_error_is_its_second_line(capsys: pytest.CaptureFixture[str]) -> None:
+    report(CredentialError("no proxy", hint="make one"), Settings())
+    assert capsys.readouterr().err == "cogkit: no proxy\nMake one\n"
