@@ -20,6 +20,7 @@ from typing import Any
 
 from ._core.errors import GlobusException, text_of
 from ._core.handles import Handle
+from ._core.operation import Operation
 from ._core.runtime import log, runtime
 from ._native import ffi, lib
 from .security.credential import Credential
@@ -77,6 +78,8 @@ CLIENT_SHUTDOWN_ENABLE = Options.CLIENT_SHUTDOWN_ENABLE
 for _option, _value in Options.__members__.items():
     globals()[f"GLOBUS_GASS_SERVER_EZ_{_option}"] = _value
 
+_CLOSE_TIMEOUT = 5.0
+
 _shutdown_funcs: dict[int, Callable[[], object]] = {}
 _shutdown_token = 0
 
@@ -132,6 +135,7 @@ class GassServerEZ(Handle):
                 self._check(
                     lib.globus_gass_transfer_listenerattr_set_port(attributes, port), f"port {port}"
                 )
+            _rehearse(attributes, c_scheme, port)
             self._check(
                 lib.globus_gass_server_ez_init(
                     listener, attributes, c_scheme, ffi.NULL, int(options), _ON_SHUTDOWN
@@ -176,6 +180,22 @@ class GassServerEZ(Handle):
         return f"<GassServerEZ {self._url} {self._options!r}>"
 
 
+def _rehearse(attributes: Any, scheme: bytes, port: int) -> None:
+    """Open the listener once and close it: globus_gass_server_ez_init() crashes the process when
+    it cannot (GCT 6.2)."""
+    listener = ffi.new("globus_gass_transfer_listener_t *")
+    GassServerEZ._check(
+        lib.globus_gass_transfer_create_listener(listener, attributes, scheme),
+        f"cannot listen on {f'port {port}' if port else 'any port'}",
+    )
+    closed: Operation[None] = Operation("close a listener", lambda event: None)
+    token = runtime.enrol(closed.complete)
+    lib.globus_gass_transfer_close_listener(
+        listener[0], _ON_LISTENER_CLOSED, ffi.cast("void *", token)
+    )
+    closed.wait(_CLOSE_TIMEOUT)
+
+
 def _listen_for_shutdown(number: int, function: Callable[[], object]) -> None:
     """The C callback does not say which server was asked: all that listen are told."""
     global _shutdown_token
@@ -197,4 +217,5 @@ def _shut_down(number: int) -> None:
         log.debug("GASS server: error %d at shutdown", code)
 
 
+_ON_LISTENER_CLOSED = ffi.addressof(lib, "cog_on_listener_closed")
 _ON_SHUTDOWN = ffi.addressof(lib, "cog_on_gass_shutdown")

@@ -194,7 +194,9 @@ ERRNO_OF_CONCEPT = {
 
 # GridFTP servers put strerror() of what failed at the end of a reply line.
 _ERRNO_BY_TEXT = {os.strerror(number): number for number in errno.errorcode}
-_SERVER_CAUSE = re.compile(r"(?:A system call failed|System error in \w+)\s*: ([^\r\n]+)")
+_SERVER_CAUSE = re.compile(
+    r"(?:A system call failed|System error in \w+|GridFTP-Error-String)\s*: ([^\r\n]+)"
+)
 
 
 def text_of(pointer: Any) -> str:

@@ -180,7 +180,7 @@ class FtpClient(FtpSession):
         source_attr, dest_attr = self._attr(source_attr), self._attr(dest_attr)
         operation = self._operation(
             f"transfer {source_url} to {dest_url}", lambda event: None, source_attr,
-            keep=(source, dest, source_attr, dest_attr, marker),
+            keep=(source, dest, source_attr, dest_attr, marker), transfer=True,
         )  # fmt: skip
         self._start(
             operation,
@@ -425,12 +425,10 @@ class FtpClient(FtpSession):
         timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[None]:
         """Set permissions, as in `os.chmod` (SITE CHMOD, globus_ftp_client_chmod)."""
-        # the library prints the number as decimal digits, and the server reads them as octal
-        digits = int(f"{mode:o}")
         return self._command(
             "chmod", url, op_attr, lambda event: None, done_func, arg, timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_chmod(
-                self._session.pointer, c_url, digits, attr, ON_COMPLETE, token
+                self._session.pointer, c_url, mode, attr, ON_COMPLETE, token
             ),
         )  # fmt: skip
 

@@ -76,8 +76,9 @@ class Block:
 class _Session:
     """The C handle, and what runs on it: shared by the client and its finalizer.
 
-    A C handle that has been aborted is not used again: its next operation may hang (GCT 6.2, about
-    one in a hundred).  It is replaced when it has come to rest, or when it does not.
+    A C handle whose transfer was aborted or failed is spoiled (GCT 6.2: its next operation may
+    hang, about one in a hundred, or meet the data connection of the last one still closing).  It
+    is replaced when it has come to rest, or when it does not.
     """
 
     def __init__(self, attributes: FtpClientHandleAttr) -> None:
@@ -89,8 +90,8 @@ class _Session:
         self.moved = [0]
         """Bytes of the transfer that the caller's own buffers have moved."""
         self.marker = ""
-        """Restart marker of an aborted transfer."""
-        self.aborted = False
+        """Restart marker of the transfer that spoiled the handle."""
+        self.spoiled = False
         self.doomed = False
         self.pointer = self._new_handle()
 
@@ -102,7 +103,7 @@ class _Session:
         return pointer
 
     def abort(self) -> None:
-        self.aborted = True
+        self.spoiled = True
         check_ftp(lib.globus_ftp_client_abort(self.pointer), "abort")
 
     def idle(self) -> None:
@@ -112,10 +113,10 @@ class _Session:
             spent = None
             if self.doomed:
                 spent = self.pointer
-            elif self.aborted:
+            elif self.spoiled:
                 self.marker = marker_text(self.pointer)
                 spent, self.pointer = self.pointer, self._new_handle()
-                self.aborted = False
+                self.spoiled = False
         if spent is not None:
             lib.globus_ftp_client_handle_destroy(spent)
 
@@ -123,7 +124,7 @@ class _Session:
         """Globus does not let go: leave the C handle to it, and go on with another one."""
         with self.lock:
             self.operation = None
-            self.aborted = False
+            self.spoiled = False
             if not self.doomed:
                 self.pointer = self._new_handle()
 
@@ -198,10 +199,12 @@ class FtpSession(Handle):
         keep: Any = None,
         progress: Callable[[], int] | None = None,
         on_error: Callable[[GlobusException], T] | None = None,
+        transfer: bool = False,
     ) -> Operation[T]:
         def outcome(event: Any) -> T:
             if event.object == ffi.NULL:
                 return convert(event)
+            self._session.spoiled |= transfer
             error = ftp_error(event.object, what, attr.credential)
             if on_error is None:
                 raise error
@@ -327,7 +330,7 @@ class FtpSession(Handle):
             session.moved = moved
             operation = self._operation(
                 what, lambda event: moved[0], attr, keep=(c_url, attr, marker),
-                progress=lambda: moved[0],
+                progress=lambda: moved[0], transfer=True,
             )  # fmt: skip
             self._start(
                 operation,
@@ -362,6 +365,7 @@ class FtpSession(Handle):
 
         def convert(event: Any) -> int:
             pump.end()
+            self._session.spoiled |= bool(event.code or event.object != ffi.NULL)
             if event.code:
                 raise OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side")
             if event.object != ffi.NULL:

@@ -122,6 +122,14 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
     cog_post(&event);
 }
 
+void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener)
+{
+    cog_event event = { .token = token_of(arg), .kind = COG_EVENT_LISTENER_CLOSED };
+
+    (void) listener;
+    cog_post(&event);
+}
+
 void cog_unbuffer_stdio(void)
 {
     setvbuf(stdout, NULL, _IONBF, 0);

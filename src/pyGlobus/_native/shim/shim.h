@@ -50,6 +50,7 @@ void cog_on_gram_reply(
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
 void cog_on_gram_state(void *arg, char *contact, int state, int failure);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 /* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */
 void cog_set_gass_shutdown_token(cog_token token);

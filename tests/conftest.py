@@ -1,0 +1,44 @@
+"""For every test: no grid of the tester's own, and a time limit that shows where it hung."""
+
+from __future__ import annotations
+
+import faulthandler
+from pathlib import Path
+
+import pytest
+
+faulthandler.enable()
+
+
+@pytest.fixture(autouse=True)
+def _no_grid_of_the_tester(scrubbed_environ: dict[str, str]) -> None:
+    """Tests that want a grid ask for `grid_env`."""
+
+
+@pytest.fixture
+def url(grid_env: dict[str, str]) -> str:
+    """The base URL of the sandbox's GridFTP server."""
+    return grid_env["COGKIT_SANDBOX_GRIDFTP"]
+
+
+@pytest.fixture
+def rm(grid_env: dict[str, str]) -> str:
+    """The contact of the sandbox's gatekeeper."""
+    return grid_env["COGKIT_SANDBOX_GRAM"]
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """A directory that the servers, which run as us, can see too."""
+    directory = tmp_path / "remote"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture(scope="session")
+def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """256 MiB, sparse: for transfers that are to be interrupted."""
+    path = tmp_path_factory.mktemp("big") / "big"
+    with path.open("wb") as file:
+        file.truncate(256 << 20)
+    return path
