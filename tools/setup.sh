@@ -53,10 +53,12 @@ sys.exit(sys.version_info < (3, 11) or not os.path.exists(header))
 END
 }
 
-# find_python: sets `python` to an interpreter that will do, or fails.
+# find_python: sets `python` to the path of an interpreter that will do, or fails.  Where the name
+# leads into a virtual environment (an active one, or ours) it is the one behind that.
 find_python() {
     for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         if can_build "$python"; then
+            python=$("$python" -c 'import os, sys; print(os.path.realpath(sys._base_executable))')
             return 0
         fi
     done
@@ -224,7 +226,7 @@ changed() {
 set_stamp() { echo "$key" >"$stamp"; }
 
 # A checkout that has moved needs a new environment, as one for another Python does.
-venv_depends_on() { echo "$root" && "$python" -c 'import sys; print(sys.executable, sys.version)'; }
+venv_depends_on() { echo "$root $python" && "$python" -VV; }
 packages_depend_on() { cat pyproject.toml tools/setup.sh; }
 
 python_environment() {
