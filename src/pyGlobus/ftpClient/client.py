@@ -177,7 +177,10 @@ class FtpClient(FtpSession):
             timeout: deadline of the whole transfer; none by default, as no data passes here.
         """
         source, dest = urls(source_url, dest_url)
-        source_attr, dest_attr = self._attr(source_attr), self._attr(dest_attr)
+        source_attr, dest_attr = (
+            self._attr(source_attr, source_url),
+            self._attr(dest_attr, dest_url),
+        )
         operation = self._operation(
             f"transfer {source_url} to {dest_url}", lambda event: None, source_attr,
             keep=(source, dest, source_attr, dest_attr, marker), transfer=True,

@@ -182,12 +182,13 @@ class FtpSession(Handle):
         """Abort what runs and leave: at interpreter exit."""
         super().close()
 
-    def _attr(self, op_attr: FtpClientOperationAttr | None) -> FtpClientOperationAttr:
+    def _attr(self, op_attr: FtpClientOperationAttr | None, url: str) -> FtpClientOperationAttr:
         if op_attr is None:
-            return self._default_attr
-        if self._credential is not None and op_attr.credential is None:
+            op_attr = self._default_attr
+        elif self._credential is not None and op_attr.credential is None:
             op_attr = op_attr.copy()
             op_attr.credential = self._credential
+        op_attr.settle_authorization(url)
         return op_attr
 
     def _operation(
@@ -262,7 +263,7 @@ class FtpSession(Handle):
         on_error: Callable[[GlobusException], T] | None = None,
     ) -> Operation[T]:
         c_url = urls(url)[0]
-        attr = self._attr(op_attr)
+        attr = self._attr(op_attr, url)
         operation = self._operation(
             f"{verb} {url}", convert, attr, keep=(c_url, attr, call), on_error=on_error
         )
@@ -323,7 +324,7 @@ class FtpSession(Handle):
         first: int = 0,
     ) -> Operation[int]:
         c_url = urls(url)[0]
-        attr = self._attr(op_attr)
+        attr = self._attr(op_attr, url)
         session = self._session
         if descriptor is None:
             moved = [0]
