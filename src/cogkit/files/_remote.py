@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import posixpath
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -96,18 +98,13 @@ class RemoteStore:
         return _entry(facts, place.name or place.path)
 
     def listdir(self, place: Location) -> list[Entry]:
-        """What is in a directory, sorted by name; names only where the server lacks MLSD."""
+        """What is in a directory, sorted by name."""
         try:
             text = self._list(self.client.machine_list, place)
         except FtpClientException as error:
             if error.reply_code not in _UNKNOWN_COMMAND:
                 raise
-            names = _lines(self._list(self.client.list, place))
-            found = [
-                self._stat_without_mlst(place.child(name))
-                for name in names
-                if name not in (".", "..")
-            ]
+            found = [self._stat_without_mlst(place.child(name)) for name in self._names(place)]
         else:
             facts = [parse_fact_line(line) for line in _lines(text)]
             # "." and ".." come as such types from some servers, and as such names from others
@@ -164,19 +161,29 @@ class RemoteStore:
         finally:
             os.close(descriptor)
 
+    def _names(self, place: Location) -> list[str]:
+        """The names in a directory; of a file, its own."""
+        # some servers give them with their paths
+        names = [posixpath.basename(line) for line in _lines(self._list(self.client.list, place))]
+        return [name for name in names if name not in (".", "..")]
+
     def _stat_without_mlst(self, place: Location) -> Entry:
-        """From what every FTP server knows: only a directory can be entered and listed."""
+        """From what every FTP server knows: a file's listing is itself, and nothing is in it."""
         name = place.name or place.path
-        inside = place if place.says_directory else place.child("")
-        if self._exists(Location(inside.path + ".", place.scheme, place.host)):
-            return Entry(name, Kind.DIRECTORY)
-        return Entry(name, Kind.FILE, self.size(place))
+        names = self._names(place)
+        if names == [place.name] and not self._exists(place.child(place.name)):
+            return Entry(name, Kind.FILE, self.size(place))
+        if not names and not self._exists(place):
+            # where that is no error but an empty list
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
+        return Entry(name, Kind.DIRECTORY)
 
     def _exists(self, place: Location) -> bool:
-        found: bool = self.finish(
-            self.client.exists(place.url, self._attributes, timeout=self.options.timeout)
-        )
-        return found
+        operation = self.client.exists(place.url, self._attributes, timeout=self.options.timeout)
+        try:
+            return bool(self.finish(operation))
+        except NotADirectoryError:  # nothing can be in a file
+            return False
 
 
 def _entry(facts: FtpEntry, name: str) -> Entry:

@@ -216,14 +216,16 @@ def _naming(store: RemoteStore, step: Step) -> Iterator[Location]:
 
 
 def _remove_part(store: RemoteStore, part: Location, error: BaseException) -> None:
-    operation = None
+    # by a session of its own: after an abort, the other is in no state to be relied on
+    other = type(store)(replace(store.options, timeout=_CLEAN_UP_TIMEOUT))
     try:
-        operation = store.client.delete(part.url, timeout=_CLEAN_UP_TIMEOUT)
-        store.finish(operation)
+        other.unlink(part)
     except FileNotFoundError:
         pass  # it had not come to that
-    except GlobusException:
+    except (GlobusException, OSError):
         error.add_note(f"A part of it may be left there: {part}")
+    finally:
+        other.close()
 
 
 def _part_name(name: str) -> str:

@@ -1,0 +1,335 @@
+"""``cogkit ls``, ``cp``, ``cat``, ``mkdir`` and ``rm`` with real servers."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cli import COGKIT, assert_fails, cogkit, started, until
+
+from cogkit import files
+from cogkit.files import Files, TransferOptions
+from cogkit.sandbox import Sandbox
+
+pytestmark = pytest.mark.timeout(60)
+
+ODD = "a b#?%41é'\"$(x);~"
+
+
+def make_tree(folder: Path, count: int = 20) -> Path:
+    (folder / "sub" / "deep").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    for number in range(count):
+        (folder / f"f{number}").write_bytes(os.urandom(number * 100))
+    (folder / "sub" / "deep" / ODD).write_text("odd")
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def same(one: Path, other: Path) -> bool:
+    return subprocess.run(["diff", "-r", one, other], capture_output=True).returncode == 0
+
+
+def test_a_file_goes_up_across_and_down_unchanged(url: str, tmp_path: Path, remote: Path) -> None:
+    data = tmp_path / ODD
+    data.write_bytes(os.urandom(5_000_000))
+    assert cogkit("cp", data, f"{url}{remote}/").returncode == 0
+    base = f"{url}{remote}/a%20b%23%3F%2541%C3%A9'%22$(x);~"
+    assert cogkit("cp", base, f"{url}{remote}/other").returncode == 0
+    done = cogkit("cp", "--json", f"{url}{remote}/other", tmp_path / "back")
+    assert json.loads(done.stdout)["bytes"] == 5_000_000
+    assert (tmp_path / "back").read_bytes() == data.read_bytes()
+    assert sorted(names(remote)) == sorted([ODD, "other"])
+
+
+@pytest.mark.parametrize(
+    "options", [["--parallel", "4"], ["--private"], ["--no-dcau"], ["--stream"]]
+)
+def test_every_way_to_move_data_moves_it_unchanged(
+    url: str, tmp_path: Path, remote: Path, options: list[str]
+) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(os.urandom(3_000_001))
+    for source, target in ((data, f"{url}{remote}/x"), (f"{url}{remote}/x", tmp_path / "back")):
+        done = cogkit("cp", *options, source, target)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "back").read_bytes() == data.read_bytes()
+
+
+def test_a_tree_goes_up_across_and_down_unchanged(url: str, tmp_path: Path, remote: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    assert cogkit("cp", "-r", tree, f"{url}{remote}/").returncode == 0
+    assert same(tree, remote / "tree")
+    assert cogkit("cp", "-r", f"{url}{remote}/tree", f"{url}{remote}/two").returncode == 0
+    assert same(tree, remote / "two")
+    assert cogkit("cp", "-r", f"{url}{remote}/two", tmp_path / "back").returncode == 0
+    assert same(tree, tmp_path / "back")
+
+
+def test_many_small_files_share_a_data_connection(url: str, tmp_path: Path, remote: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number:03}").write_bytes(b"x" * 1000)
+    with Files() as session:
+        up = session.copy(str(folder), f"{url}{remote}/many", recursive=True)
+        down = session.copy(f"{url}{remote}/many", str(tmp_path / "back"), recursive=True)
+    assert same(folder, tmp_path / "back")
+    # 20 ms for each file is what a data connection of its own costs
+    assert up.seconds + down.seconds < 4
+
+
+def test_files_that_exist_are_replaced_or_left_alone(
+    url: str, tmp_path: Path, remote: Path
+) -> None:
+    (tmp_path / "new").write_text("new")
+    for target in (remote / "x", tmp_path / "y"):
+        target.write_text("old")
+        target.chmod(0o640)
+        place = f"{url}{target}" if target.parent == remote else target
+        done = cogkit("cp", "--json", "-n", tmp_path / "new", place)
+        assert json.loads(done.stdout)["skipped"] == [str(place)]
+        assert target.read_text() == "old"
+        assert cogkit("cp", tmp_path / "new", place).returncode == 0
+        assert target.read_text() == "new"
+    assert (tmp_path / "y").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_device_is_written_straight(url: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    assert cogkit("cp", tmp_path / "x", f"{url}/dev/null").returncode == 0
+    assert cogkit("cp", f"{url}{tmp_path}/x", "/dev/null").returncode == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_full_local_disk_is_said_and_leaves_no_part(url: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"x" * 100_000)
+    assert_fails(cogkit("cp", f"{url}{tmp_path}/x", "/dev/full"), 1, "No space left on device")
+    assert_fails(cogkit("cp", tmp_path / "x", f"{url}/dev/full"), 1, "No space left on device")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a small file system")
+def test_a_disk_that_becomes_full_keeps_the_old_file(url: str, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        (disk / "x").write_text("old")
+        (tmp_path / "big").write_bytes(bytes(4 << 20))
+        done = cogkit("cp", f"{url}{tmp_path}/big", disk / "x")
+        assert_fails(done, 1, "No space left on device")
+        assert names(disk) == ["x"]
+        assert (disk / "x").read_text() == "old"
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_copy_leaves_the_target_as_it_was(
+    url: str, tmp_path: Path, remote: Path, number: signal.Signals
+) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.truncate(40 << 30)  # sparse: minutes of work, and no disk
+    (remote / "x").write_text("old")
+    (tmp_path / "y").write_text("old")
+    for first, second, folder in (
+        (source, f"{url}{remote}/x", remote),
+        (f"{url}{source}", tmp_path / "y", tmp_path),
+        (f"{url}{source}", f"{url}{remote}/x", remote),
+    ):
+        with started("cp", first, second) as process:
+            until(lambda folder=folder: any(n.endswith(".part") for n in names(folder)))
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=15)
+        assert process.returncode == (130 if number == signal.SIGINT else 143)
+        assert errors == f"cogkit: {'interrupted' if number == signal.SIGINT else 'terminated'}\n"
+        assert not any(name.endswith(".part") for name in names(folder))
+    assert (remote / "x").read_text() == (tmp_path / "y").read_text() == "old"
+
+
+def test_a_killed_copy_leaves_the_target_as_it_was(url: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.truncate(40 << 30)
+    (tmp_path / "y").write_text("old")
+    with started("cp", f"{url}{source}", tmp_path / "y") as process:
+        until(lambda: any(name.endswith(".part") for name in names(tmp_path)))
+        part = next(name for name in names(tmp_path) if name.endswith(".part"))
+        assert (tmp_path / part).stat().st_mode & 0o777 == 0o600
+        process.kill()
+        process.wait(10)
+    assert (tmp_path / "y").read_text() == "old"
+
+
+@pytest.mark.parametrize("way", ["up", "down", "across"])
+def test_a_server_that_hangs_in_a_transfer_is_given_up(
+    grid: Sandbox, grid_env: dict[str, str], tmp_path: Path, way: str
+) -> None:
+    server = grid.add_gridftp()
+    other = grid.add_gridftp()
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.truncate(40 << 30)
+    target = tmp_path / "target"
+    target.write_text("old")
+    first = str(source) if way == "up" else f"{server.url}{source}"
+    second = (
+        str(target) if way == "down" else f"{other.url if way == 'across' else server.url}{target}"
+    )
+    with started("cp", "--stall", "2", first, second) as process:
+        until(lambda: any(name.endswith(".part") for name in names(tmp_path)))
+        server.stop()
+        other.stop()
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            server.cont()
+            other.cont()
+            server.kill()
+            other.kill()
+    assert process.returncode == 6, errors
+    assert len(errors.splitlines()) <= 2
+    assert target.read_text() == "old"
+
+
+def test_cat_writes_to_pipes_and_files_in_order(url: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(name.encode() * 3_000_000)
+    expected = b"a" * 3_000_000 + b"b" * 3_000_000
+    places = [f"{url}{tmp_path}/a", str(tmp_path / "b")]
+    piped = subprocess.run([*COGKIT, "cat", *places], capture_output=True, timeout=30)
+    assert piped.stdout == expected
+    out = tmp_path / "out"
+    with out.open("wb") as file:
+        file.write(b"head")
+        file.flush()
+        subprocess.run([*COGKIT, "cat", places[0]], stdout=file, timeout=30, check=True)
+        subprocess.run([*COGKIT, "cat", places[1]], stdout=file, timeout=30, check=True)
+    assert out.read_bytes() == b"head" + expected
+
+
+def test_cat_into_a_pipe_that_breaks_ends_quietly(url: str, tmp_path: Path) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(1 << 30)
+    command = [*COGKIT, "cat", f"{url}{tmp_path}/big"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(5) == bytes(5)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(15) == 141
+
+
+def test_ls_shows_a_directory_sorted_and_a_file_as_itself(url: str, tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree", 3)
+    (tree / "link").symlink_to("f1")
+    for base in ("", url, "file://"):
+        listed = cogkit("ls", f"{base}{tree}").stdout
+        assert listed.split() == ["empty", "f0", "f1", "f2", "link", "sub"]
+        assert cogkit("ls", f"{base}{tree}/f1").stdout == "f1\n"
+        told = json.loads(cogkit("ls", "--json", f"{base}{tree}").stdout)
+        entries = {entry["name"]: entry for entry in told["listings"][0]["entries"]}
+        assert entries["f1"]["size"] == entries["link"]["size"] == 100
+        assert entries["sub"]["type"] == "dir"
+        assert entries["link"]["link_target"]
+        lines = cogkit("ls", "-l", f"{base}{tree}").stdout.splitlines()
+        assert lines[2].startswith("-rw-r--r--  ")
+        assert lines[2].endswith(" f1")
+
+
+def test_a_server_without_mlsd_is_listed_and_copied_from_all_the_same(
+    grid: Sandbox, grid_env: dict[str, str], tmp_path: Path
+) -> None:
+    server = grid.add_gridftp(disable_command_list="MLST,MLSD")
+    try:
+        tree = make_tree(tmp_path / "tree", 3)
+        with Files() as session:
+            found = {entry.name: entry for entry in session.listdir(f"{server.url}{tree}")}
+            assert [*found] == ["empty", "f0", "f1", "f2", "sub"]
+            assert (found["f2"].size, found["sub"].is_dir) == (200, True)
+            session.copy(f"{server.url}{tree}", str(tmp_path / "back"), recursive=True)
+            session.copy(str(tree), f"{server.url}{tmp_path}/up", recursive=True)
+            with pytest.raises(FileNotFoundError):
+                session.stat(f"{server.url}{tree}/none")
+        assert same(tree, tmp_path / "back")
+        assert same(tree, tmp_path / "up")
+    finally:
+        server.kill()
+
+
+def test_directories_are_made_and_removed(url: str, remote: Path) -> None:
+    base = f"{url}{remote}"
+    assert_fails(cogkit("mkdir", f"{base}/a/b/c"), 4, "No such file")
+    assert cogkit("mkdir", "-p", f"{base}/a/b/c").returncode == 0
+    assert cogkit("mkdir", "-p", f"{base}/a/b/c").returncode == 0
+    assert_fails(cogkit("mkdir", f"{base}/a"), 1, "File exists")
+    (remote / "a" / "file").write_text("x")
+    (remote / "kept").mkdir()
+    (remote / "a" / "link").symlink_to(remote / "kept")
+    assert_fails(cogkit("rm", f"{base}/a"), 1, "Is a directory", "rm -r")
+    assert cogkit("rm", "-r", f"{base}/a").returncode == 0
+    assert names(remote) == ["kept"]
+    assert_fails(cogkit("rm", f"{base}/none"), 4, "No such file")
+
+
+def test_a_home_directory_is_not_removed_as_a_whole(url: str) -> None:
+    assert_fails(cogkit("rm", "-r", f"{url}/~/"), 5, "not removed")
+
+
+def test_after_a_failed_transfer_the_session_goes_on(
+    url: str, tmp_path: Path, remote: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(name)
+    with Files() as session:
+        session.copy([str(tmp_path / "a"), str(tmp_path / "b")], f"{url}{remote}/")
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left") as caught:
+                session.copy(f"{url}{remote}/a", "/dev/full")
+            assert caught.value.errno == errno.ENOSPC
+            session.copy([str(tmp_path / "b"), str(tmp_path / "c")], f"{url}{remote}/")
+    assert (remote / "c").read_text() == "c"
+
+
+def test_a_progress_bar_is_shown_on_a_terminal_only(url: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(20 << 20))
+    main, terminal = pty.openpty()
+    subprocess.run(
+        [*COGKIT, "cp", f"{url}{tmp_path}/x", tmp_path / "y"],
+        stderr=terminal, timeout=30, check=True, env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(terminal)
+    shown = os.read(main, 100_000).decode()
+    os.close(main)
+    assert "21.0/21.0 MB" in shown
+    assert cogkit("cp", f"{url}{tmp_path}/x", tmp_path / "z").stderr == ""
+
+
+def test_progress_tells_how_far_it_is(url: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(50_000_000))
+    seen = []
+    files.copy(
+        f"{url}{tmp_path}/x",
+        str(tmp_path / "y"),
+        progress=lambda state: seen.append((state.bytes_done, state.bytes, state.files_done)),
+        options=TransferOptions(),
+    )
+    assert seen[-1] == (50_000_000, 50_000_000, 1)
+    assert seen == sorted(seen)
