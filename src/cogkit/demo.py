@@ -1,7 +1,7 @@
 """The tour: a whole grid on this machine, and the main things done on it.
 
-A sandbox is started; data goes there by GridFTP; a GRAM job works on it, its output streaming here
-by GASS; the results come back by GridFTP, and are compared with what Python computes.
+A sandbox is started; data goes there by GridFTP; a GRAM job works on it, its output comes here by
+GASS; the results come back by GridFTP, and are compared with what Python computes.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _work(
         with _timed(tour, "stage in (GridFTP)") as note, bar() as progress:
             done = files.copy([str(data), str(words)], home, progress=progress)
             note(f"{done.bytes / 1e6:.1f} MB at {done.rate / 1e6:.0f} MB/s")
-        say("Running a job on it; what it prints comes here as it is printed:")
+        say("Running a job on it; its output comes here through GASS:")
         with _timed(tour, "run a job (GRAM, GASS)") as note:
             outcome = jobs.run(
                 tour.grid["gram_contact"],

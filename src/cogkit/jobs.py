@@ -7,8 +7,9 @@
     outcome = jobs.run("localhost:2119/jobmanager-fork", jobs.rsl(["/bin/echo", "hello"]))
     print(outcome.state, outcome.exit_code)
 
-`run` streams the job's output to standard output and error as it comes, through a GASS server in
-this process; `submit`, `status` and `cancel` leave a job to itself.
+`run` passes the job's output on to standard output and error as it comes, through a GASS server in
+this process: a GRAM 5 job manager sends it when the job has ended.  `submit`, `status` and `cancel`
+leave a job to itself.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ def run(
     capture: bool = False,
     on_state: StateFunc | None = None,
 ) -> Outcome:
-    """Run a job and wait for its end; its output comes here as it is written.
+    """Run a job and wait for its end; its output is passed on as the job manager sends it.
 
     Ctrl-C, and a `timeout` that passes, cancel the job.
 

@@ -95,7 +95,10 @@ def run(
     submit_timeout: SubmitTimeout = 60,
     json: JsonOption = False,
 ) -> None:
-    """Run a command there, with its output here as it comes; Ctrl-C cancels it."""
+    """Run a command there, with its output here; Ctrl-C cancels it.
+
+    A GRAM 5 job manager sends the output when the job has ended.
+    """
     text = _job(command, env, directory, stdin, rsl)
     from cogkit import jobs
 
