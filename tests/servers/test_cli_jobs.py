@@ -1,0 +1,176 @@
+"""``cogkit run``, ``submit``, ``status`` and ``cancel`` with a real gatekeeper."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cli import COGKIT, assert_fails, cogkit, started, until
+
+from cogkit import jobs
+from cogkit.sandbox import Sandbox
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def children(executable: str, argument: str) -> list[int]:
+    """Processes that run this program with this among their arguments."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].decode().endswith(executable) and argument.encode() in words:
+            found.append(int(folder.name))
+    return found
+
+
+def manager_of(grid_directory: Path) -> int:
+    """The job manager of this grid."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"/globus-job-manager\0" in words and f"{grid_directory}/".encode() in words:
+            return int(folder.name)
+    raise AssertionError("this grid has no job manager")
+
+
+def test_run_prints_what_the_job_prints(rm: str) -> None:
+    done = cogkit("run", "--", "sh", "-c", "echo out; echo err >&2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
+
+
+def test_run_prints_bytes_as_they_are(rm: str, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1000
+    (tmp_path / "data").write_bytes(data)
+    command = [*COGKIT, "run", "--", "/bin/cat", str(tmp_path / "data")]
+    assert subprocess.run(command, capture_output=True, timeout=40).stdout == data
+
+
+def test_json_holds_the_output_and_nothing_else_is_printed(rm: str) -> None:
+    done = cogkit("run", "--json", "--", "sh", "-c", "echo out; echo err >&2")
+    told = json.loads(done.stdout)
+    assert (told["stdout"], told["stderr"], told["state"]) == ("out\n", "err\n", "DONE")
+    assert done.stderr == ""
+
+
+def test_the_job_s_surroundings_are_as_asked_for(rm: str, tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("from stdin\n")
+    done = cogkit(
+        "run", "--dir", tmp_path, "--stdin", tmp_path / "input", "--env", 'A=say "hi" = $x',
+        "--env", "B=", "--", "sh", "-c", 'pwd; cat; echo "$A-$B-"',
+    )  # fmt: skip
+    assert done.stdout == f'{tmp_path}\nfrom stdin\nsay "hi" = $x--\n'
+
+
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.text(st.characters(blacklist_characters="\0", codec="utf-8")), max_size=30))
+def test_the_job_manager_gives_every_argument_as_it_is(
+    rm: str, tmp_path: Path, texts: list[str]
+) -> None:
+    texts += ['"', '""', "'", "a  b", "$(HOME)", "$HOME", "(", ")", "&", "#", "\n", "\\", "é€", "^"]
+    # printf would not run for no arguments, and would print a NUL for each
+    job = jobs.rsl(["/usr/bin/printf", "%s\\0", *texts])
+    outcome = jobs.run(rm, job, capture=True, timeout=30)
+    assert outcome.stdout is not None
+    assert outcome.stdout.decode().split("\0")[:-1] == texts
+
+
+def test_rsl_comes_as_text_or_from_a_file(rm: str, tmp_path: Path) -> None:
+    text = "& (executable = /bin/echo) (arguments = from rsl)"
+    (tmp_path / "job.rsl").write_text(text)
+    assert cogkit("run", "--rsl", text).stdout == "from rsl\n"
+    assert cogkit("run", "--rsl", tmp_path / "job.rsl").stdout == "from rsl\n"
+
+
+def test_a_job_that_fails_has_an_exit_code_of_its_own_kind(rm: str) -> None:
+    assert_fails(cogkit("run", "--", "/no/such"), 7, "executable does not exist", "absolute path")
+    assert_fails(cogkit("run", "--dir", "/no/such", "--", "true"), 7, "directory")
+
+
+def test_the_exit_code_is_null_where_the_job_manager_does_not_tell_it(rm: str) -> None:
+    done = cogkit("run", "--json", "--", "sh", "-c", "exit 3")
+    told = json.loads(done.stdout)
+    # a job manager that tells it makes it ours
+    assert done.returncode == (told["exit_code"] or 0)
+
+
+def test_ctrl_c_cancels_the_job(rm: str) -> None:
+    seconds = "86400.125"
+    with started("run", "--", "/bin/sleep", seconds) as process:
+        until(lambda: children("sleep", seconds))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "cogkit: interrupted\n")
+    until(lambda: not children("sleep", seconds))
+
+
+def test_ctrl_c_while_it_is_submitted_leaves_no_job(rm: str) -> None:
+    seconds = "86400.25"
+    with started("run", "--", "/bin/sleep", seconds) as process:
+        time.sleep(0.55)  # the gatekeeper has it, and has not answered: about then
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=25)
+    assert process.returncode in (130, -signal.SIGINT)
+    time.sleep(1)
+    until(lambda: not children("sleep", seconds))
+
+
+def test_a_job_that_takes_too_long_is_cancelled(rm: str) -> None:
+    seconds = "86400.375"
+    done = cogkit("run", "--timeout", "2", "--", "/bin/sleep", seconds)
+    assert_fails(done, 6, "did not end within 2 s")
+    until(lambda: not children("sleep", seconds))
+
+
+def test_a_job_manager_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # in a grid of its own: the next job manager waits long for what this one leaves
+    with Sandbox() as grid:
+        for name, value in grid.environ.items():
+            monkeypatch.setenv(name, value)
+        with started("run", "--", "/bin/sleep", "86400.5") as process:
+            until(lambda: children("sleep", "86400.5"))
+            os.kill(manager_of(grid.directory), signal.SIGKILL)
+            _, errors = process.communicate(timeout=40)
+    assert process.returncode == 6, errors
+    assert "the job is lost" in errors
+    assert len(errors.splitlines()) == 2
+
+
+def test_a_submitted_job_is_followed_and_cancelled_by_its_contact(rm: str) -> None:
+    job = cogkit("submit", "--", "/bin/sleep", "86400.625").stdout.strip()
+    assert job.startswith("https://")
+    until(lambda: cogkit("status", job).stdout == "ACTIVE\n", 15)
+    assert json.loads(cogkit("status", "--json", job).stdout)["state"] == "ACTIVE"
+    assert cogkit("cancel", job).returncode == 0
+    until(lambda: not children("sleep", "86400.625"))
+    assert cogkit("status", job).returncode in (4, 6, 7)
+
+
+def test_wrong_usage_is_said(rm: str) -> None:
+    for arguments in (
+        ["run"],
+        ["run", "--rsl", "&(executable=/bin/true)", "--", "true"],
+        ["run", "--rsl", "+(&(executable=/bin/true))"],
+        ["run", "--env", "NOVALUE", "--", "true"],
+        ["submit"],
+    ):
+        done = cogkit(*arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
