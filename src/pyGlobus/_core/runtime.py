@@ -49,14 +49,17 @@ _BATCH = 256
 class Timer:
     """A function to be run later on the drainer; `cancel()` forgets it."""
 
-    __slots__ = ("function",)
+    __slots__ = ("forget", "function")
 
-    def __init__(self, function: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[[], None], forget: Callable[[], None]) -> None:
         self.function: Callable[[], None] | None = function
+        self.forget = forget
 
     def cancel(self) -> None:
         """Forget the function; harmless when it has run."""
-        self.function = None
+        if self.function is not None:
+            self.function = None
+            self.forget()
 
 
 class Runtime:
@@ -68,6 +71,7 @@ class Runtime:
         self._handlers: dict[int, tuple[Handler, bool]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_numbers = itertools.count()
+        self._cancelled = 0
         self._graves: collections.deque[Callable[[], object]] = collections.deque()
         self._closers: weakref.WeakSet[Any] = weakref.WeakSet()
         self._drainer: threading.Thread | None = None
@@ -176,14 +180,22 @@ class Runtime:
 
     def later(self, seconds: float, function: Callable[[], None]) -> Timer:
         """Run `function` on the drainer in so many seconds."""
-        timer = Timer(function)
+        timer = Timer(function, self._count_cancelled)
         entry = (time.monotonic() + seconds, next(self._timer_numbers), timer)
         with self._lock:
+            # most deadlines are cancelled long before they pass: do not keep them all until then
+            if self._cancelled > max(100, len(self._timers) // 2):
+                self._timers = [one for one in self._timers if one[2].function is not None]
+                heapq.heapify(self._timers)
+                self._cancelled = 0
             heapq.heappush(self._timers, entry)
             first = self._timers[0] is entry
         if first:
             lib.cog_wake()
         return timer
+
+    def _count_cancelled(self) -> None:
+        self._cancelled += 1
 
     def bury(self, function: Callable[[], object]) -> None:
         """Run `function` on the drainer soon.  Takes no lock: safe from a finalizer."""

@@ -373,8 +373,12 @@ class FtpSession(Handle):
                 raise ftp_error(event.object, what, attr.credential)
             return int(event.a)
 
+        def abort() -> None:
+            pump.stop()
+            self._session.abort()
+
         operation: Operation[int] = Operation(
-            what, convert, abort=self._session.abort, settled=self._session.idle,
+            what, convert, abort=abort, settled=self._session.idle,
             lost=self._session.lost, keep=(c_url, attr, marker), progress=pump.bytes,
         )  # fmt: skip
 
@@ -457,6 +461,11 @@ class _Pump:
             if self.pointer != ffi.NULL:
                 self._count = lib.cog_pump_bytes(self.pointer)
             return self._count
+
+    def stop(self) -> None:
+        with self._lock:
+            if self.pointer != ffi.NULL:
+                lib.cog_pump_stop(self.pointer)
 
     def end(self) -> None:
         self.bytes()

@@ -11,17 +11,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct cog_pump
 {
     cog_token           token;
     int                 fd;             /* our own copy of the descriptor */
-    int                 seekable;
+    int                 seekable, is_pipe;
     int                 blocks;
     size_t              block_size;
     int64_t             base;           /* of the file: where offset 0 of the transfer lies */
@@ -35,6 +38,7 @@ struct cog_pump
     int                 completed, finished, aborted;
     globus_object_t    *error;
 
+    _Atomic int         stopped;
     _Atomic int         eof;
     _Atomic int         local_errno;
     _Atomic int64_t     bytes;
@@ -44,6 +48,7 @@ cog_pump *cog_pump_new(
     cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first)
 {
     cog_pump *pump = calloc(1, sizeof *pump);
+    struct stat status;
     int saved;
 
     if (!pump)
@@ -61,8 +66,8 @@ cog_pump *cog_pump_new(
         errno = saved;
         return NULL;
     }
-    pump->seekable = lseek(pump->fd, 0, SEEK_CUR) >= 0
-        && !(fcntl(pump->fd, F_GETFL) & O_APPEND);
+    pump->seekable = lseek(pump->fd, 0, SEEK_CUR) >= 0;
+    pump->is_pipe = fstat(pump->fd, &status) == 0 && S_ISFIFO(status.st_mode);
     /* a pipe takes blocks in their order only: one at a time */
     pump->blocks = pump->seekable ? blocks : 1;
     if (posix_memalign((void **) &pump->memory, 4096, (size_t) pump->blocks * block_size))
@@ -197,16 +202,45 @@ static void start(
     release(pump);      /* the starter's own hold */
 }
 
+void cog_pump_stop(cog_pump *pump)
+{
+    atomic_store(&pump->stopped, 1);
+}
+
+/* Waits until a pipe, a terminal or a socket can go on; its other end may be in no hurry, and the
+ * transfer be stopped meanwhile. */
+static int wait_for(cog_pump *pump, short events)
+{
+    struct pollfd poll_fd = { .fd = pump->fd, .events = events };
+
+    while (!atomic_load(&pump->stopped) && !atomic_load(&pump->local_errno))
+    {
+        if (poll(&poll_fd, 1, 200) > 0)
+        {
+            return 0;
+        }
+    }
+    return ECANCELED;
+}
+
 /* --- get: from the server to the descriptor -------------------------------------------------- */
 
 static int write_block(cog_pump *pump, const globus_byte_t *data, size_t length, int64_t offset)
 {
     while (length)
     {
-        ssize_t put = pump->seekable
+        ssize_t put;
+        int failed = pump->seekable ? 0 : wait_for(pump, POLLOUT);
+
+        if (failed)
+        {
+            return failed;
+        }
+        put = pump->seekable
             ? pwrite(pump->fd, data, length, pump->base + offset)
-            : write(pump->fd, data, length);
-        if (put < 0 && errno == EINTR)
+            /* a pipe that is ready takes this much without blocking */
+            : write(pump->fd, data, pump->is_pipe && length > PIPE_BUF ? PIPE_BUF : length);
+        if (put < 0 && (errno == EINTR || (errno == EAGAIN && !pump->seekable)))
         {
             continue;
         }
@@ -273,6 +307,11 @@ static void read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus
 
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle)
 {
+    if (fcntl(pump->fd, F_GETFL) & O_APPEND)
+    {
+        pump->seekable = 0;     /* pwrite() would append all the same, in whatever order */
+        pump->blocks = 1;
+    }
     start(pump, handle, read_next);
 }
 
@@ -285,11 +324,18 @@ static ssize_t read_block(cog_pump *pump, globus_byte_t *buffer)
 
     while (length < pump->block_size)
     {
-        ssize_t got = pump->seekable
+        ssize_t got;
+        int failed = pump->seekable ? 0 : wait_for(pump, POLLIN);
+
+        if (failed)
+        {
+            return -failed;
+        }
+        got = pump->seekable
             ? pread(pump->fd, buffer + length, pump->block_size - length,
                     pump->base + pump->position + (int64_t) length)
             : read(pump->fd, buffer + length, pump->block_size - length);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && (errno == EINTR || (errno == EAGAIN && !pump->seekable)))
         {
             continue;
         }
