@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from pyGlobus.gassServerEZ import STDERR_ENABLE, STDOUT_ENABLE, GassServerEZ
-from pyGlobus.globusException import GlobusException
+from pyGlobus.globusException import CredentialError, GlobusException
 from pyGlobus.gramClient import GramClient, GramError, JobState, JobStatus
+from pyGlobus.security import Credential
 
 __all__ = [
     "JobError",
@@ -194,7 +195,7 @@ def submit(contact: str, text: str, *, timeout: float | None = 60.0) -> str:
     Raises:
         GramClientException: One of its subclasses.
     """
-    with GramClient() as client:
+    with _client() as client:
         return client.submit_request(contact, text, timeout=timeout)
 
 
@@ -205,13 +206,13 @@ def status(job_contact: str, *, timeout: float | None = 60.0) -> JobStatus:
         GramClientException: One of its subclasses; of a job that is over, a job manager soon
             knows nothing any more.
     """
-    with GramClient() as client:
+    with _client() as client:
         return client.status(job_contact, timeout=timeout)
 
 
 def cancel(job_contact: str, *, timeout: float | None = 60.0) -> None:
     """Cancel a job."""
-    with GramClient() as client:
+    with _client() as client:
         client.cancel(job_contact, timeout=timeout)
 
 
@@ -247,8 +248,8 @@ def run(
     begin = time.monotonic()
     with _captured(capture) as files:
         with (
+            _client() as client,
             GassServerEZ(STDOUT_ENABLE | STDERR_ENABLE) as server,
-            GramClient() as client,
         ):
             job = _Job(client, begin, timeout, on_state)
             full = with_attributes(
@@ -383,6 +384,18 @@ class _Job:
         except GlobusException as error:
             return error
         return None
+
+
+def _client() -> GramClient:
+    credential = Credential.default()
+    if credential.expired:
+        # GRAM would say that the other side does not accept it
+        raise CredentialError(
+            f"the credential {credential.subject} expired at "
+            f"{credential.not_after:%Y-%m-%d %H:%M:%S} UTC",
+            hint="make a proxy with 'cogkit proxy init'",
+        )
+    return GramClient()
 
 
 def _failure(contact: str, code: int) -> JobFailed:

@@ -20,6 +20,8 @@ app = typer.Typer(
     epilog="Example: cogkit proxy init && cogkit proxy info",
 )
 
+# Files are readable=False below, which means: not for Typer to check.  That they cannot be read is
+# no wrong usage, and pyGlobus says more about it.
 LifetimeOption = Annotated[
     str | None, typer.Option("--lifetime", metavar="H:M", help="The same as hours and minutes.")
 ]
@@ -46,14 +48,19 @@ def init(
         typer.Option(min=0, help="How many more proxies may be made of it.  Default: no limit."),
     ] = None,
     cert: Annotated[
-        Path | None, typer.Option(help="Your certificate.  Default: the one that GSI finds.")
+        Path | None,
+        typer.Option(readable=False, help="Your certificate.  Default: the one that GSI finds."),
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="Its private key.  Default: the one that GSI finds.")
+        Path | None,
+        typer.Option(readable=False, help="Its private key.  Default: the one that GSI finds."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to write it.  Default: $X509_USER_PROXY, or /tmp/x509up_uUID."),
+        typer.Option(
+            readable=False,
+            help="Where to write it.  Default: $X509_USER_PROXY, or /tmp/x509up_uUID.",
+        ),
     ] = None,
     passphrase_stdin: Annotated[
         bool,
@@ -96,7 +103,9 @@ def init(
 def info(
     file: Annotated[
         Path | None,
-        typer.Option("--file", "-f", help="Default: $X509_USER_PROXY, or /tmp/x509up_uUID."),
+        typer.Option(
+            "--file", "-f", readable=False, help="Default: $X509_USER_PROXY, or /tmp/x509up_uUID."
+        ),
     ] = None,
     exists: Annotated[
         bool, typer.Option("--exists", help="Print nothing: the exit code says it.")
@@ -140,7 +149,7 @@ def info(
 def destroy(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Default: $X509_USER_PROXY, or /tmp/x509up_uUID."),
+        typer.Argument(readable=False, help="Default: $X509_USER_PROXY, or /tmp/x509up_uUID."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
