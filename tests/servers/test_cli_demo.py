@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,14 +21,12 @@ pytestmark = pytest.mark.timeout(90)
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where all temporary files go; its path must be short, for sockets."""
-    import tempfile
-
-    path = Path(tempfile.mkdtemp(prefix="demo-", dir="/tmp"))
-    monkeypatch.setenv("TMPDIR", str(path))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(path))
-    return path
+    with tempfile.TemporaryDirectory(prefix="demo-", dir="/tmp") as path:
+        monkeypatch.setenv("TMPDIR", path)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", path)
+        yield Path(path)
 
 
 def processes(folder: Path) -> Iterator[str]:
