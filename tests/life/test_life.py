@@ -30,13 +30,18 @@ def python(code: str, *arguments: object, environ: dict[str, str], timeout: floa
     return done.stdout
 
 
-LEAVING = {"return": 0, "sys.exit": 7, "raise": 1, "interrupt": -signal.SIGINT, "thread": 0, "close": 0}
+LEAVING = {
+    "return": 0,
+    "sys.exit": 7,
+    "raise": 1,
+    "interrupt": -signal.SIGINT,
+    "thread": 0,
+    "close": 0,
+}
 
 
 @pytest.mark.timeout(420)
-def test_exits_under_load_are_never_abnormal(
-    grid_env: dict[str, str], big_file: Path
-) -> None:
+def test_exits_under_load_are_never_abnormal(grid_env: dict[str, str], big_file: Path) -> None:
     chance = random.Random(2001)
     runs = [
         (
@@ -192,7 +197,9 @@ def test_mit_kerberos_in_the_same_process_does_no_harm(
         "    url = os.environ['COGKIT_SANDBOX_GRIDFTP'] + '/etc/hostname'\n"
         "    assert client.size(url).result() > 0\n"
     )
-    python(kerberos + globus if first == "kerberos" else globus + kerberos + globus, environ=grid_env)
+    python(
+        kerberos + globus if first == "kerberos" else globus + kerberos + globus, environ=grid_env
+    )
 
 
 def test_a_process_that_only_imports_starts_no_thread(grid_env: dict[str, str]) -> None:
@@ -205,40 +212,57 @@ def test_a_process_that_only_imports_starts_no_thread(grid_env: dict[str, str]) 
 
 
 def test_a_missing_thread_plugin_raises_instead_of_ending_the_process(
-    grid_env: dict[str, str], tmp_path: Path
+    grid_env: dict[str, str],
 ) -> None:
+    # hide the plugin from this one process, in a mount namespace of its own
+    unshare = ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody have a mount namespace")
+    code = """
+from pyGlobus import globusMod
+from pyGlobus.globusException import GlobusException
+try:
+    globusMod.activate(globusMod.Module.COMMON)
+except GlobusException as error:
+    print(error)
+"""
+    hide = (
+        "for plugin in /usr/lib*/libglobus_thread_pthread.so "
+        "/usr/lib/*/libglobus_thread_pthread.so; do "
+        '[ ! -e "$plugin" ] || mount --bind /dev/null "$plugin"; done; exec "$@"'
+    )
+    done = subprocess.run(
+        [*unshare, "sh", "-c", hide, "sh", sys.executable, "-c", code],
+        env={**os.environ, **grid_env}, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "thread plugin does not load" in done.stdout
+    assert "libglobus-common0" in done.stdout
+
+
+def test_modules_are_counted(grid_env: dict[str, str]) -> None:
     out = python(
         """
-from pyGlobus._core import runtime as module
-from pyGlobus._native import ffi
 from pyGlobus.globusException import GlobusException
-
-class NoPlugin:
-    def __getattr__(self, name):
-        return getattr(module.real, name)
-    def cog_check_thread_plugin(self):
-        text = b"libglobus_thread_pthread.so: cannot open shared object file"
-        return module.real.strdup(text) if hasattr(module.real, "strdup") else ffi.NULL
-
-from pyGlobus import globusMod
-assert globusMod.thread_model() == "none"
-globusMod.activate(globusMod.Module.COMMON)
-assert globusMod.thread_model() == "pthread"
-globusMod.deactivate(globusMod.Module.COMMON)
+from pyGlobus.globusMod import Module, activate, active_modules, deactivate, thread_model, versions
+assert thread_model() == "none"
+activate(Module.COMMON, Module.RSL)
+activate(Module.RSL)
+assert thread_model() == "pthread"
+assert active_modules() == {Module.COMMON: 1, Module.RSL: 2}
+deactivate(Module.COMMON)
 try:
-    globusMod.deactivate(globusMod.Module.COMMON)
+    deactivate(Module.COMMON)
 except GlobusException:
-    print("counted")
+    print("counted", len(versions()) == len(Module))
 """,
         environ=grid_env,
     )
-    assert out == "counted\n"
+    assert out == "counted True\n"
 
 
 @pytest.mark.timeout(300)
-def test_memory_descriptors_and_threads_stay_flat(
-    grid_env: dict[str, str], tmp_path: Path
-) -> None:
+def test_memory_descriptors_and_threads_stay_flat(grid_env: dict[str, str], tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.write_bytes(b"x" * 10240)
     out = python(
@@ -264,7 +288,7 @@ with FtpClient(FtpClientHandleAttr(cache_all=True)) as client:
         for _ in range(times):
             operation()
         after = state()
-        print(operation.__name__, times, after[0] - before[0], after[1] - before[1], after[2] - before[2])
+        print(operation.__name__, times, *(b - a for a, b in zip(before, after)))
 """,
         small, environ=grid_env, timeout=280,
     )  # fmt: skip

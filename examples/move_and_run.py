@@ -1,0 +1,21 @@
+"""The README's program: move a file and run a job.
+
+eval "$(cogkit sandbox env)"; python examples/move_and_run.py
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyGlobus.ftpClient import FtpClient
+from pyGlobus.gramClient import GramClient
+
+gridftp, gram = os.environ["COGKIT_SANDBOX_GRIDFTP"], os.environ["COGKIT_SANDBOX_GRAM"]
+
+with FtpClient() as ftp, open("/etc/hostname", "rb") as file:  # noqa: PTH123 - as short as it gets
+    ftp.put(f"{gridftp}/tmp/hostname", source=file).result()
+    print(ftp.size(f"{gridftp}/tmp/hostname").result(), "bytes are there")
+
+with GramClient() as jobs:
+    contact = jobs.submit_request(gram, "&(executable=/bin/rm)(arguments=/tmp/hostname)")
+    print(contact, jobs.status(contact).state.name)

@@ -1,0 +1,62 @@
+"""The tutorial's examples run as they stand in examples/."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, *arguments: str, environ: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / name, *arguments],
+        env={**os.environ, **environ}, capture_output=True, timeout=50, check=False,
+    )  # fmt: skip
+
+
+def test_slide_10_hears_of_every_state(grid_env: dict[str, str]) -> None:
+    done = run("slide10_gram_client.py", grid_env["COGKIT_SANDBOX_GRAM"], environ=grid_env)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    # the first change of state may be quicker than the answer to the request
+    assert sum(line.startswith("https://") for line in lines) == 1
+    assert [line for line in lines if line.isupper()][-2:] == ["ACTIVE", "DONE"]
+
+
+def test_slide_10_says_what_is_wrong(grid_env: dict[str, str]) -> None:
+    done = run("slide10_gram_client.py", "localhost:1", environ=grid_env)
+    assert done.returncode == 1
+    assert b"connection to the server failed" in done.stderr
+
+
+def test_slide_15_gets_the_file(grid_env: dict[str, str], remote: Path) -> None:
+    data = os.urandom(1_000_000)
+    (remote / "data").write_bytes(data)
+    url = f"{grid_env['COGKIT_SANDBOX_GRIDFTP']}{remote}/data"
+    done = run("slide15_ftp_client.py", url, environ=grid_env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == data
+    missing = run("slide15_ftp_client.py", url + "x", environ=grid_env)
+    assert missing.returncode == 1
+    assert b"No such file" in missing.stderr
+
+
+def test_slide_17_collects_the_output(grid_env: dict[str, str]) -> None:
+    done = run("slide17_gass_server_ez.py", grid_env["COGKIT_SANDBOX_GRAM"], environ=grid_env)
+    assert (done.returncode, done.stdout) == (0, b"Hello, Grid!\n"), done.stderr
+
+
+def test_the_readmes_program_moves_and_runs(grid_env: dict[str, str]) -> None:
+    done = run("move_and_run.py", environ=grid_env)
+    assert done.returncode == 0, done.stderr
+    assert b"bytes are there" in done.stdout
+
+
+def test_the_readme_shows_that_program() -> None:
+    program = (EXAMPLES / "move_and_run.py").read_text()
+    shown = (EXAMPLES.parent / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    kept = [line.split("  # noqa")[0] for line in program.splitlines()]
+    assert shown.strip() in "\n".join(kept)
