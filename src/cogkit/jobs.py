@@ -7,8 +7,9 @@
     outcome = jobs.run("localhost:2119/jobmanager-fork", jobs.rsl(["/bin/echo", "hello"]))
     print(outcome.state, outcome.exit_code)
 
-`run` passes the job's output on to standard output and error as it comes, through a GASS server in
-this process: a GRAM 5 job manager sends it when the job has ended.  `submit`, `status` and `cancel`
+`run` passes the job's output on to standard output and error through a GASS server in this process.
+A GRAM 5 job manager sends it when the job has ended; with `live` the job sends it as it comes.
+`submit`, `status` and `cancel`
 leave a job to itself.
 """
 
@@ -37,6 +38,7 @@ __all__ = [
     "Outcome",
     "cancel",
     "default_contact",
+    "live",
     "quote",
     "rsl",
     "run",
@@ -167,6 +169,58 @@ def rsl(
     return "".join(parts)
 
 
+# Runs "$@" and sends what it prints to the GASS server $1 as it comes, by the program that job
+# managers themselves send output with.  Where that is missing the output comes at the end, as with
+# any job.  What could not be sent goes to our own output, which the job manager sends at the end.
+_LIVE = """\
+url=$1; shift
+PATH=$PATH:${GLOBUS_LOCATION:+$GLOBUS_LOCATION/bin:}/usr/bin:/bin
+command -v globus-url-copy >/dev/null 2>&1 || exec "$@"
+dir=$(mktemp -d) || exec "$@"
+forward() {
+  sent=0
+  while :; do
+    last=; [ ! -e "$dir/ended" ] || last=1
+    size=$(wc -c <"$dir/$1")
+    if [ "$size" -gt "$sent" ]; then
+      if tail -c +$((sent + 1)) "$dir/$1" | head -c $((size - sent)) |
+          globus-url-copy - "$url/dev/$1" >/dev/null 2>&1; then
+        sent=$size
+      elif [ "$last" ]; then
+        tail -c +$((sent + 1)) "$dir/$1"; return
+      fi
+    fi
+    [ "$last" ] && [ "$size" -le "$sent" ] && return
+    [ "$last" ] || sleep 0.2
+  done
+}
+: >"$dir/stdout"; : >"$dir/stderr"
+"$@" <&0 >"$dir/stdout" 2>"$dir/stderr" & job=$!
+forward stdout & out=$!
+forward stderr >&2 & err=$!
+trap 'kill $job $out $err 2>/dev/null; rm -rf "$dir"; exit 143' HUP INT TERM
+wait $job; code=$?
+: >"$dir/ended"
+wait $out; wait $err
+rm -rf "$dir"
+exit $code
+"""
+
+
+def live(command: Sequence[str], url: str) -> list[str]:
+    """A command line that runs another one and sends its output as it comes.
+
+    GRAM 5 itself sends output when a job has ended.
+
+    Args:
+        command: Program and arguments.
+        url: A GASS server that takes ``/dev/stdout`` and ``/dev/stderr``.
+    """
+    if command and "/" not in command[0]:
+        command = ["/usr/bin/env", "--", *command]
+    return ["/bin/sh", "-c", _LIVE, "cogkit-live", url, *command]
+
+
 def with_attributes(text: str, **attributes: str) -> str:
     """An RSL with more attributes, which must not be in it already.
 
@@ -218,7 +272,7 @@ def cancel(job_contact: str, *, timeout: float | None = 60.0) -> None:
 
 def run(
     contact: str,
-    text: str,
+    text: str | Callable[[str], str],
     *,
     timeout: float | None = None,
     submit_timeout: float | None = 60.0,
@@ -231,7 +285,8 @@ def run(
 
     Args:
         contact: The gatekeeper: ``host[:port][/service][:subject]``.
-        text: The job, in RSL, without stdout and stderr: these are ours.
+        text: The job, in RSL, without stdout and stderr: these are ours.  Or a function that makes
+            it of the URL of our GASS server: ``lambda url: rsl(live(command, url))``.
         timeout: Seconds that the job may take; ``None``: as long as it wants.
         submit_timeout: Seconds until the gatekeeper must have taken it.
         capture: Keep what it prints for `Outcome`.  Until the end, this *process'* standard
@@ -253,7 +308,9 @@ def run(
         ):
             job = _Job(client, begin, timeout, on_state)
             full = with_attributes(
-                text, stdout=f"{server.url}/dev/stdout", stderr=f"{server.url}/dev/stderr"
+                text(server.url) if callable(text) else text,
+                stdout=f"{server.url}/dev/stdout",
+                stderr=f"{server.url}/dev/stderr",
             )
             job.submit(contact, full, submit_timeout)
             exit_code = job.wait()

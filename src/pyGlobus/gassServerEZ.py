@@ -18,7 +18,7 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
-from ._core.errors import GlobusException, text_of
+from ._core.errors import CredentialError, GlobusException, text_of
 from ._core.handles import Handle
 from ._core.operation import Operation
 from ._core.runtime import log, runtime
@@ -108,7 +108,7 @@ class GassServerEZ(Handle):
 
         Raises:
             GassServerEZException: the port is taken, ...
-            CredentialError: GSI finds no credential.
+            CredentialError: GSI finds no credential, or one that has expired.
         """
         if scheme not in ("https", "http"):
             raise ValueError(f"a GASS server speaks https or http, not {scheme!r}")
@@ -118,8 +118,9 @@ class GassServerEZ(Handle):
         if scheme == "https":
             used = Credential.default()  # fails with a clear word where the C library has a number
             if used.expired:
-                raise GassServerEZException(
-                    f"the credential {used.subject} has expired", hint="make a new proxy"
+                raise CredentialError(
+                    f"the credential {used.subject} has expired",
+                    hint="make a new proxy with 'cogkit proxy init'",
                 )
         runtime.activate("GASS_SERVER_EZ")
         if not options & LINE_BUFFER and options & (STDOUT_ENABLE | STDERR_ENABLE):

@@ -174,3 +174,30 @@ def test_wrong_usage_is_said(rm: str) -> None:
         done = cogkit(*arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
+
+
+def test_output_comes_while_the_job_runs(rm: str) -> None:
+    with started("run", "--", "/bin/sh", "-c", "echo first; sleep 4; printf last") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "first\n"
+        seen = time.monotonic()
+        out, _ = process.communicate(timeout=30)
+    assert (out, process.returncode) == ("last", 0)
+    assert time.monotonic() - seen > 2
+
+
+def test_a_job_without_globus_url_copy_sends_its_output_at_the_end(rm: str) -> None:
+    # a PATH that has nothing, and a shell that cannot find the program
+    script = jobs.live(["/bin/echo", "late"], "https://nowhere:1")
+    script[2] = script[2].replace("globus-url-copy", "no-such-program")
+    outcome = jobs.run(rm, jobs.rsl(script), capture=True)
+    assert outcome.stdout == b"late\n"
+
+
+def test_much_output_on_both_streams_arrives_whole(rm: str) -> None:
+    done = cogkit(
+        "run", "--", "/bin/sh", "-c", "seq 200000; seq 100000 >&2; sleep 1; seq 5", timeout=60
+    )
+    assert done.returncode == 0
+    assert done.stdout.split() == [*map(str, range(1, 200001)), *map(str, range(1, 6))]
+    assert done.stderr.split() == [*map(str, range(1, 100001))]

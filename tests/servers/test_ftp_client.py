@@ -194,6 +194,7 @@ def test_facts_about_a_file(url: str, file: Path) -> None:
         assert client.modification_time(f"{url}{file}").result() == moment
         assert client.exists(f"{url}{file}").result() is True
         assert client.exists(f"{url}{file}.none").result() is False
+        assert client.exists(f"{url}{file}/below").result() is False
         entry = client.mlst(f"{url}{file}").result()
     assert (entry.type, entry.size, entry.modified, entry.mode) == (
         "file", len(DATA), moment, 0o640,
@@ -251,6 +252,20 @@ def test_a_malformed_url_is_a_value_error(grid_env: object) -> None:
             client.size("nonsense")
         with pytest.raises(ValueError, match="CR or LF"):
             client.size("gsiftp://localhost/x\r\nDELE y")
+        with pytest.raises(ValueError, match="CR or LF"):
+            client.size("gsiftp://localhost/x%0d%0aDELE%20y")
+
+
+def test_a_password_in_a_url_is_not_told(grid_env: object) -> None:
+    with FtpClient() as client, pytest.raises(ConnectionError) as error:
+        client.size("ftp://alice:secret@localhost:1/x").result()
+    assert "secret" not in str(error.value)
+    assert "alice:...@localhost" in str(error.value)
+
+
+def test_a_host_that_does_not_exist_is_a_connection_error(grid_env: object) -> None:
+    with FtpClient() as client, pytest.raises(ConnectionError):
+        client.size("gsiftp://no.such.host.invalid/x").result()
 
 
 def test_one_client_does_one_thing_at_a_time(url: str, file: Path) -> None:

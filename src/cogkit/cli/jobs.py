@@ -97,7 +97,8 @@ def run(
 ) -> None:
     """Run a command there, with its output here; Ctrl-C cancels it.
 
-    A GRAM 5 job manager sends the output when the job has ended.
+    The output comes as it is printed, where the job finds globus-url-copy; else, and of an RSL,
+    when the job has ended: then the job manager sends it.
     """
     text = _job(command, env, directory, stdin, rsl)
     from cogkit import jobs
@@ -106,7 +107,9 @@ def run(
         jobs.with_attributes(text)
     outcome = jobs.run(
         resource or jobs.default_contact(),
-        text,
+        (lambda url: _job(jobs.live(command, url), env, directory, stdin, None))
+        if command
+        else text,
         timeout=timeout or None,
         submit_timeout=submit_timeout or None,
         capture=json,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from .._native import ffi
 
+_LINE_END = re.compile(r"[\0\r\n]|%(?:00|0a|0d)", re.IGNORECASE)
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["pin", "urls"]
+__all__ = ["pin", "shown", "urls"]
 
 
 def pin(data: ReadableBuffer, *, writable: bool = False) -> Any:
@@ -25,9 +29,15 @@ def urls(*texts: str) -> list[bytes]:
     """URLs as C strings.
 
     Raises:
-        ValueError: a NUL or line end inside, which would smuggle a second FTP command in.
+        ValueError: a NUL or line end inside, plain or escaped (Globus decodes escapes), which
+            would smuggle a second FTP command in.
     """
     for text in texts:
-        if any(character in text for character in "\0\r\n"):
-            raise ValueError(f"a URL cannot hold NUL, CR or LF: {text!r}")
+        if _LINE_END.search(text):
+            raise ValueError(f"a URL cannot hold NUL, CR or LF: {shown(text)!r}")
     return [text.encode() for text in texts]
+
+
+def shown(url: str) -> str:
+    """The URL as it may be shown: without a password."""
+    return _PASSWORD.sub(r"\1:...@", url)

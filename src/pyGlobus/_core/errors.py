@@ -96,12 +96,16 @@ class GlobusException(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # keyword arguments and an OSError base defeat the default
-        return _rebuild, (type(self), dict(self.__dict__))
+        state = dict(self.__dict__)
+        if isinstance(self, OSError):
+            state.update(errno=self.errno, strerror=self.strerror)
+        return _rebuild, (type(self), state)
 
 
 def _rebuild(cls: type[GlobusException], state: dict[str, Any]) -> GlobusException:
     error = cls(state["msg"])
-    error.__dict__.update(state)
+    for name, value in state.items():
+        setattr(error, name, value)
     return error
 
 
@@ -271,12 +275,20 @@ def _concept_of_one(cause: Cause) -> Concept | None:
             return Concept.TIMEOUT
         if "end-of-file" in text or "end of file" in text:
             return Concept.CONNECTION
+    if any(words in text for words in _NO_SUCH_HOST):
+        return Concept.CONNECTION
     if "credential" in cause.library or "sysconfig" in cause.library:
         return Concept.CREDENTIAL
     if cause.kind == "gssapi" or "gsi_callback" in cause.library or "gssapi" in cause.library:
         return concept_of_gss(cause.message)
     return None
 
+
+_NO_SUCH_HOST = (
+    "name or service not known",
+    "temporary failure in name resolution",
+    "no address associated with hostname",
+)
 
 # GSI hands its own chain over as one text; these lines tell that our side is at fault.
 _OUR_FAULT = (

@@ -83,23 +83,30 @@ class Runtime:
 
     def activate(self, *names: str) -> None:
         """Activate the modules ``GLOBUS_<name>_MODULE``, once for each count."""
+        for name in names:
+            status = self.try_activate(name)
+            if status != 0:
+                raise GlobusException(
+                    f"the Globus module {name} would not start (status {status})",
+                    code=status,
+                    library=name.lower(),
+                )
+
+    def try_activate(self, name: str) -> int:
+        """As `activate`, for one module: returns Globus' status, 0 when it is up."""
         self.require()
-        with self._lock, _signals_held():
-            if not self._started:
-                self._start()
-            for name in names:
-                count = self._counts.get(name, 0)
-                if count == 0:
-                    status = lib.globus_module_activate(getattr(lib, f"GLOBUS_{name}_MODULE"))
-                    if status != 0:
-                        raise GlobusException(
-                            f"the Globus module {name} would not start (status {status})",
-                            code=status,
-                            library=name.lower(),
-                        )
-                self._counts[name] = count + 1
-            # after the modules, so that it runs before any exit handler of theirs
-            lib.cog_guard_exit()
+        with self._lock:
+            if self._counts.get(name, 0) == 0:
+                with _signals_held():
+                    if not self._started:
+                        self._start()
+                    status: int = lib.globus_module_activate(getattr(lib, f"GLOBUS_{name}_MODULE"))
+                # after the module, so that it runs before any exit handler of its own
+                lib.cog_guard_exit()
+                if status != 0:
+                    return status
+            self._counts[name] = self._counts.get(name, 0) + 1
+            return 0
 
     def deactivate(self, *names: str) -> None:
         """Give a count back.  The last count leaves the module up: see below."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from .._core.buffers import pin, urls
+from .._core.buffers import pin, shown, urls
 from .._core.errors import GlobusException
 from .._core.operation import Operation
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .errors import FtpClientFileNotFoundError, check_ftp
+from .errors import check_ftp
 from .listing import FtpEntry, parse_fact_line
 from .marker import FtpClientRestartMarker
 from .session import (
@@ -80,7 +80,7 @@ class FtpClient(FtpSession):
             FtpClientException: from the operation: one of its subclasses.
         """
         return self._transfer(
-            f"get {url}", url, op_attr, done_func, arg, into, "get", marker, file_offset,
+            f"get {shown(url)}", url, op_attr, done_func, arg, into, "get", marker, file_offset,
             stall_timeout,
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_get(
                 self._session.pointer, c_url, attr, _marker(marker), on_complete, token
@@ -106,7 +106,7 @@ class FtpClient(FtpSession):
         Otherwise as `get` (globus_ftp_client_partial_get).
         """
         return self._transfer(
-            f"get {url}", url, op_attr, done_func, arg, into, "get", marker, file_offset,
+            f"get {shown(url)}", url, op_attr, done_func, arg, into, "get", marker, file_offset,
             stall_timeout,
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_partial_get(
                 self._session.pointer, c_url, attr, _marker(marker), offset, end_offset,
@@ -144,7 +144,7 @@ class FtpClient(FtpSession):
             An operation whose result is the number of bytes that went.
         """
         return self._transfer(
-            f"put {url}", url, op_attr, done_func, arg, source, "put", marker, file_offset,
+            f"put {shown(url)}", url, op_attr, done_func, arg, source, "put", marker, file_offset,
             stall_timeout,
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_put(
                 self._session.pointer, c_url, attr, _marker(marker), on_complete, token
@@ -182,7 +182,7 @@ class FtpClient(FtpSession):
             self._attr(dest_attr, dest_url),
         )
         operation = self._operation(
-            f"transfer {source_url} to {dest_url}", lambda event: None, source_attr,
+            f"transfer {shown(source_url)} to {shown(dest_url)}", lambda event: None, source_attr,
             keep=(source, dest, source_attr, dest_attr, marker), transfer=True,
         )  # fmt: skip
         self._start(
@@ -410,7 +410,7 @@ class FtpClient(FtpSession):
         """Rename a file on its server (RNFR, RNTO; globus_ftp_client_move)."""
         dest = urls(dest_url)[0]
         return self._command(
-            f"move to {dest_url}:", source_url, op_attr, lambda event: None, done_func, arg,
+            f"move to {shown(dest_url)}:", source_url, op_attr, lambda event: None, done_func, arg,
             timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_move(
                 self._session.pointer, c_url, dest, attr, ON_COMPLETE, token
@@ -480,6 +480,6 @@ def _resume_at(marker: FtpClientRestartMarker | None) -> int:
 
 
 def _absent(error: GlobusException) -> bool:
-    if isinstance(error, FtpClientFileNotFoundError):
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return False
     raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,13 +38,19 @@ class FtpEntry:
         return self.type in ("dir", "cdir", "pdir")
 
 
+# a line of a reply, as MLST gives it, begins with a blank; one of MLSD without facts does too
+_REPLY_LINE = re.compile(r" [^ ;=]+=[^;]*;")
+
+
 def parse_fact_line(line: str) -> FtpEntry:
     """One line of MLST or MLSD: ``type=file;size=6;modify=20260101000000; name``.
 
     Raises:
         ValueError: not such a line.
     """
-    text = line.strip("\r\n").lstrip(" ")
+    text = line.strip("\r\n")
+    if _REPLY_LINE.match(text):
+        text = text[1:]
     head, space, name = text.partition(" ")
     if not space or (head and not head.endswith(";")):
         raise ValueError(f"not a line of facts: {line!r}")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .._core.buffers import urls
+from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, OperationCancelledError
 from .._core.handles import Handle
 from .._core.operation import Operation
@@ -265,7 +265,7 @@ class FtpSession(Handle):
         c_url = urls(url)[0]
         attr = self._attr(op_attr, url)
         operation = self._operation(
-            f"{verb} {url}", convert, attr, keep=(c_url, attr, call), on_error=on_error
+            f"{verb} {shown(url)}", convert, attr, keep=(c_url, attr, call), on_error=on_error
         )
         self._start(
             operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout
@@ -301,7 +301,7 @@ class FtpSession(Handle):
     ) -> Operation[int]:
         function = _LISTINGS[name]
         return self._transfer(
-            f"list {url}", url, op_attr, done_func, arg, into, "get", None, 0, stall_timeout,
+            f"list {shown(url)}", url, op_attr, done_func, arg, into, "get", None, 0, stall_timeout,
             lambda c_url, attr, on_complete, token: function(
                 self._session.pointer, c_url, attr, on_complete, token
             ),

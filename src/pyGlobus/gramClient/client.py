@@ -17,8 +17,8 @@ from .._core.operation import Operation
 from .._core.runtime import log, runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
-from .constants import Delegation, GramError, JobSignal, JobState
-from .errors import GramClientCredentialError, check_gram, gram_error
+from .constants import Delegation, GramError, JobSignal, JobState, gram_text
+from .errors import GramClientCredentialError, GramClientException, check_gram, gram_error
 
 __all__ = ["GramClient", "GramClientAttr", "JobStatus"]
 
@@ -53,7 +53,7 @@ class JobStatus:
         told = self.extensions.get("gt3-failure-message", "")
         if told or not self.failure_code:
             return told
-        return text_of(lib.globus_gram_protocol_error_string(self.failure_code))
+        return gram_text(self.failure_code)
 
 
 class GramClientAttr:
@@ -405,6 +405,7 @@ class GramClient(Handle):
     @staticmethod
     def error_string(code: int) -> str:
         """GCT's text for an error code (globus_gram_client_error_string)."""
+        gram_text(code)  # makes it safe to ask
         return text_of(lib.globus_gram_client_error_string(code))
 
     @staticmethod
@@ -432,11 +433,7 @@ class GramClient(Handle):
         credential = self._credential_now()
         if credential.expired:
             # the server would break off without a word
-            raise gram_error(
-                GramError.USER_PROXY_EXPIRED,
-                "GRAM client",
-                f"{credential.subject} expired at {credential.not_after:%Y-%m-%d %H:%M:%S} UTC",
-            )
+            raise _expired(credential)
         return GramClientAttr(credential=credential, delegation_mode=mode)
 
     def _request(
@@ -476,6 +473,14 @@ class GramClient(Handle):
             raise gram_error(code, operation.what, credential=credential)
         operation.limit(timeout)
         return operation
+
+
+def _expired(credential: Credential) -> GramClientException:
+    return gram_error(
+        GramError.USER_PROXY_EXPIRED,
+        "GRAM client",
+        f"{credential.subject} expired at {credential.not_after:%Y-%m-%d %H:%M:%S} UTC",
+    )
 
 
 def _unusable(error: CredentialError) -> GramClientCredentialError:
@@ -519,6 +524,8 @@ def _bring_up(credential: Credential | None) -> None:
                 credential = Credential.default()
             except CredentialError as error:
                 raise _unusable(error) from error
+        if credential.expired:
+            raise _expired(credential)
         with _as_default(credential):
             try:
                 runtime.activate("GRAM_CLIENT")

@@ -6,11 +6,28 @@ Maps ``globus_gram_protocol_constants.h``.
 from __future__ import annotations
 
 import enum
+import functools
 
 from .._core.errors import Concept, text_of
+from .._core.runtime import runtime
 from .._native import lib
 
-__all__ = ["ADVICE", "CONCEPTS", "Delegation", "GramError", "JobSignal", "JobState"]
+__all__ = ["ADVICE", "CONCEPTS", "Delegation", "GramError", "JobSignal", "JobState", "gram_text"]
+
+
+def gram_text(code: int) -> str:
+    """GCT's text for an error code (globus_gram_protocol_error_string)."""
+    _texts_ready()
+    return text_of(lib.globus_gram_protocol_error_string(code))
+
+
+@functools.cache
+def _texts_ready() -> None:
+    """The C function looks at something that the module's activation makes, and crashes before.
+
+    Without a credential the activation fails, but not before it has made that.
+    """
+    runtime.try_activate("GRAM_PROTOCOL")
 
 
 class JobState(enum.IntFlag):
@@ -238,7 +255,7 @@ class GramError(enum.IntEnum):
     @property
     def message(self) -> str:
         """GCT's own text (globus_gram_protocol_error_string)."""
-        return text_of(lib.globus_gram_protocol_error_string(self))
+        return gram_text(self)
 
     @property
     def advice(self) -> str:

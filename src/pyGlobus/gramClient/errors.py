@@ -15,11 +15,9 @@ from .._core.errors import (
     GlobusException,
     GlobusTimeoutError,
     last_line,
-    text_of,
 )
-from .._native import lib
 from ..security.credential import Credential
-from .constants import CONCEPTS, GramError
+from .constants import CONCEPTS, GramError, gram_text
 
 __all__ = [
     "GramClientAuthenticationError",
@@ -90,7 +88,7 @@ def gram_error(
         credential: ours, to tell as whom.
     """
     known = GramError(code) if code in GramError._value2member_map_ else None
-    text = message or text_of(lib.globus_gram_protocol_error_string(code))
+    text = message or gram_text(code)
     concept = CONCEPTS.get(known, Concept.OTHER) if known is not None else Concept.OTHER
     if concept is Concept.AUTHENTICATION and _never_connected(text):
         concept = Concept.CONNECTION

@@ -1,0 +1,40 @@
+"""The examples in the docstrings run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+MODULES = [
+    "pyGlobus.ftpClient",
+    "pyGlobus.ftpClient.client",
+    "pyGlobus.ftpClient.marker",
+    "pyGlobus.gassServerEZ",
+    "pyGlobus.globusMod",
+    "pyGlobus.gramClient",
+    "pyGlobus.gramClient.client",
+    "pyGlobus.security",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_docstrings_tell_the_truth(
+    grid_env: dict[str, str], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hello").write_text("hello\n")
+    monkeypatch.setenv("X509_USER_PROXY", str(tmp_path / "proxy"))
+    (tmp_path / "proxy").write_bytes(Path(grid_env["X509_USER_PROXY"]).read_bytes())
+    (tmp_path / "proxy").chmod(0o600)
+    globs = {
+        "url": f"{grid_env['COGKIT_SANDBOX_GRIDFTP']}{tmp_path}/hello",
+        "rm": grid_env["COGKIT_SANDBOX_GRAM"],
+        "timedelta": timedelta,
+    }
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, extraglobs=globs)
+    assert result.attempted > 0
+    assert result.failed == 0

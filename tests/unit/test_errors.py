@@ -1,0 +1,141 @@
+"""Errors: from a chain of causes to the exception a Python programmer expects."""
+
+from __future__ import annotations
+
+import errno
+import pickle
+
+import pytest
+
+from pyGlobus._core.errors import (
+    AuthenticationError,
+    Cause,
+    Concept,
+    CredentialError,
+    GlobusException,
+    GlobusTimeoutError,
+    concept_of,
+    last_line,
+    make_error,
+)
+from pyGlobus.ftpClient.errors import CLASSES, FtpClientException, FtpClientFileNotFoundError
+from pyGlobus.gramClient.constants import ADVICE, CONCEPTS, GramError
+from pyGlobus.gramClient.errors import (
+    GramClientAuthenticationError,
+    GramClientConnectionError,
+    gram_error,
+)
+
+
+def ftp(code: int, text: str) -> tuple[Cause, ...]:
+    return (
+        Cause("globus_ftp_client", "globus", 11, "the server responded with an error"),
+        Cause("globus_ftp_client", "ftp", code, text),
+    )
+
+
+def said(code: int, *lines: str) -> tuple[Cause, ...]:
+    """A reply as a GridFTP server makes it."""
+    return ftp(code, "\r\n".join(f"{code}-{line}" for line in lines) + f"\r\n{code} End.")
+
+
+def one(library: str, kind: str, code: int, message: str) -> tuple[Cause, ...]:
+    return (Cause(library, kind, code, message),)
+
+
+@pytest.mark.parametrize(
+    ("causes", "builtin", "number"),
+    [
+        (said(500, "Command failed. : x", "A system call failed: No such file or directory"),
+         FileNotFoundError, errno.ENOENT),
+        (ftp(550, "550 foo: No such file or directory."), FileNotFoundError, errno.ENOENT),
+        (said(500, "System error in open: Permission denied"), PermissionError, errno.EACCES),
+        (said(500, "System error in mkdir: File exists"), FileExistsError, errno.EEXIST),
+        (said(451, "GridFTP-Error-String: Directory not empty"), FileExistsError, errno.EEXIST),
+        (said(500, "A system call failed: Is a directory"), IsADirectoryError, errno.EISDIR),
+        (ftp(550, "550 /x: not a plain file."), IsADirectoryError, errno.EISDIR),
+        (said(500, "A system call failed: Not a directory"), NotADirectoryError, errno.ENOTDIR),
+        (ftp(452, "452 Insufficient storage"), OSError, errno.ENOSPC),
+        (said(500, "A system call failed: No space left on device"), OSError, errno.ENOSPC),
+        (ftp(421, "421 Service not available"), ConnectionError, errno.ECONNREFUSED),
+        (ftp(501, "501 Syntax error"), ValueError, None),
+        (ftp(530, "530 Login incorrect."), AuthenticationError, None),
+        (one("globus_xio", "errno", errno.ECONNRESET, "reset"), ConnectionError, 111),
+        (one("globus_xio", "globus", 3, "An end of file occurred"), ConnectionError, 111),
+        (one("globus_common", "globus", 1, "Name or service not known"), ConnectionError, 111),
+        (one("globus_xio", "globus", 2, "Operation timed out"), TimeoutError, errno.ETIMEDOUT),
+        (one("globus_sysconfig", "globus", 1, "no certificate"), CredentialError, None),
+        (one("globus_gsi_gssapi", "gssapi", 1, "Valid credentials could not be found"),
+         CredentialError, None),
+        (one("globus_gsi_gssapi", "gssapi", 1, "verify failed"), AuthenticationError, None),
+        (one("x", "globus", 1, "who knows"), FtpClientException, None),
+    ],
+)  # fmt: skip
+def test_each_concept_has_its_class(
+    causes: tuple[Cause, ...], builtin: type[BaseException], number: int | None
+) -> None:
+    error = make_error(causes, "get x", CLASSES)
+    assert isinstance(error, builtin)
+    assert isinstance(error, GlobusException)
+    assert error.causes == causes
+    assert str(error).startswith("get x: ")
+    if number is not None:
+        assert isinstance(error, OSError)
+        assert error.errno == number
+
+
+def test_errors_survive_a_pickle() -> None:
+    error = make_error(ftp(550, "550 x: No such file"), "get x", CLASSES)
+    error.hint = "look again"
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is FtpClientFileNotFoundError
+    assert str(again) == str(error)
+    assert (again.causes, again.errno, again.hint) == (error.causes, errno.ENOENT, "look again")
+    assert pickle.loads(pickle.dumps(GlobusTimeoutError("x"))).transient
+
+
+def test_only_what_may_pass_is_transient() -> None:
+    assert make_error(ftp(421, "421 busy"), "x", CLASSES).transient
+    assert not make_error(ftp(550, "550 No such file"), "x", CLASSES).transient
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("530 530-Login incorrect. : globus_gss_assist: Could not map /CN=bob\r\n530-\r\n530 End.",
+         "Login incorrect. : globus_gss_assist: Could not map /CN=bob"),
+        ("GSS failure:\nglobus_gsi_callback_module: Can't get the CA\n", "Can't get the CA"),
+        ("The proxy credential: /tmp/x\n     with subject: /CN=a\n  has expired 60 minutes ago.",
+         "the credential /tmp/x of /CN=a has expired 60 minutes ago"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_innermost_reason_is_told(text: str, line: str) -> None:
+    assert last_line(text) == line
+
+
+def test_an_empty_chain_is_still_an_error() -> None:
+    assert concept_of(()) is Concept.OTHER
+    assert "no reason" in str(make_error((), "x", CLASSES))
+
+
+@pytest.mark.parametrize("code", list(GramError))
+def test_every_gram_code_has_gcts_text(code: GramError) -> None:
+    assert code.message
+    error = gram_error(code, "submit")
+    assert error.code is code
+    assert str(int(code)) in str(error)
+    if CONCEPTS.get(code) not in (Concept.CREDENTIAL, Concept.AUTHENTICATION):
+        assert error.hint == ADVICE.get(code, "")
+
+
+def test_an_unknown_gram_code_is_told_as_it_is() -> None:
+    assert gram_error(9999, "submit").code == 9999
+
+
+def test_gram_tells_a_refused_handshake_from_a_dead_server() -> None:
+    refused = gram_error(10, "ping", "gss_wrap failed: SSL failed wrapping entire message: x")
+    assert isinstance(refused, GramClientAuthenticationError)
+    dead = gram_error(7, "ping", "globus_xio: Connection refused")
+    assert isinstance(dead, GramClientConnectionError)
+    assert set(CONCEPTS) <= set(GramError)

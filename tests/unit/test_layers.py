@@ -1,0 +1,45 @@
+"""Nothing imports upwards: _native, _core, pyGlobus, cogkit."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, with absolute names."""
+    package = path.relative_to(SOURCE).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_module_knows_only_what_is_below_it(path: Path) -> None:
+    place = str(path.relative_to(SOURCE))
+    for name in imports(path):
+        if place.startswith("pyGlobus/"):
+            assert not name.startswith("cogkit")
+        if place.startswith("pyGlobus/_native/"):
+            assert not name.startswith("pyGlobus") or name.startswith("pyGlobus._native")
+        if place.startswith("pyGlobus/_core/"):
+            assert not name.startswith("pyGlobus.") or name.startswith(
+                ("pyGlobus._core", "pyGlobus._native")
+            )
+        if place.startswith("cogkit/"):
+            assert not name.startswith(("pyGlobus._", "_cffi", "cffi"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_module_can_be_read_at_one_sitting(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 600
