@@ -6,13 +6,15 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.status import Status
 
 from cogkit.sandbox import Sandbox, SandboxError
 
-from . import bulk, jobs, queue, small, startup  # noqa: F401  # they enter themselves
+from . import bulk, events, jobs, small, startup  # noqa: F401  # they enter themselves
 from .grid import Grid
 from .harness import Cannot, Measurement, Pace
 from .registry import BENCHMARKS, choose
@@ -43,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _show(status: Status, name: str, text: str) -> None:
+    status.update(f"{name}: {text}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     options = _parser().parse_args(arguments)
@@ -66,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Sandbox() as sandbox, console.status("starting") as status:
             grid = Grid(sandbox, pace, large, files, quick=options.quick)
             for one in chosen:
-                grid.tell = lambda text, name=one.name: status.update(f"{name}: {text}")
+                grid.tell = partial(_show, status, one.name)
                 try:
                     measured.append(one.measure(grid))
                 except Cannot as problem:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from . import raw
-from .gfal import copy_with_gfal
+from .gfal import gfal_side
 from .grid import Grid, program
 from .harness import Comparison, Measurement, interleave
 from .registry import benchmark
@@ -19,7 +20,6 @@ DEFAULT, FAST, PARALLEL = (
 )
 OURS, WARM = "pyGlobus, new process", "pyGlobus, warm session"
 RAW = "raw TCP, Python sockets"
-GFAL = "gfal2, new process"
 _OPTIONS = {
     DEFAULT: [],
     FAST: ["-fast", "-bs", "4M"],
@@ -42,7 +42,7 @@ def _fresh(path: str, side: Callable[[], float]) -> Callable[[], float]:
 
     def run() -> float:
         if path != os.devnull:
-            open(path, "wb").close()
+            Path(path).write_bytes(b"")
         try:
             return side()
         finally:
@@ -65,10 +65,8 @@ def _get(grid: Grid, name: str, title: str, target: str, private: bool = False) 
             **_copies(grid, remote, f"file://{target}", *(["-dcpriv"] if private else [])),
             RAW: lambda: raw.stream(size, target),
         }
-        if not private:
-            sides[GFAL] = lambda: copy_with_gfal(grid, [(remote, f"file://{target}")])
-            if target == os.devnull:
-                del sides[GFAL]  # it refuses to write to a device
+        if target != os.devnull:  # gfal2 refuses to write to a device
+            sides |= gfal_side(grid, [(remote, f"file://{target}")], facts)
         samples = interleave(
             {side: _fresh(target, run) for side, run in sides.items()}, grid.pace, grid.tell
         )

@@ -8,17 +8,22 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 
 def peak_kib():
     # not ru_maxrss: that counts what the parent had before the exec, too
-    with open("/proc/self/status") as status:
+    with Path("/proc/self/status").open() as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
 def transfer(job, sessions):
     from pyGlobus.ftpClient import (
-        FtpClient, FtpClientHandleAttr, FtpClientOperationAttr, Mode, Protection,
+        FtpClient,
+        FtpClientHandleAttr,
+        FtpClientOperationAttr,
+        Mode,
+        Protection,
     )  # fmt: skip
 
     options = job.get("options", {})
@@ -35,11 +40,11 @@ def transfer(job, sessions):
     client, attr = sessions[key]
     if job["do"] == "put":
         for path, url in job["pairs"]:
-            with open(path, "rb", buffering=0) as file:
+            with Path(path).open("rb", buffering=0) as file:
                 client.put(url, attr, source=file).result()
     else:
         for url, path in job["pairs"]:
-            with open(path, "wb", buffering=0) as file:
+            with Path(path).open("wb", buffering=0) as file:
                 client.get(url, attr, into=file).result()
 
 

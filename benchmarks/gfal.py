@@ -1,13 +1,20 @@
-"""gfal2 by its Python binding, which lives in the system's Python."""
+"""gfal2 by its Python binding, which lives in the system's Python.
+
+It is gone from newer distributions: where it does not work, the rest is measured without it.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .grid import Grid
+from .harness import Cannot
 
-__all__ = ["copy_with_gfal"]
+__all__ = ["GFAL", "gfal_side"]
+
+GFAL = "gfal2, new process"
 
 _PYTHON = "/usr/bin/python3"
 _SCRIPT = """
@@ -20,7 +27,19 @@ for source, target in json.load(open(sys.argv[1])):
 """
 
 
-def copy_with_gfal(grid: Grid, pairs: Sequence[tuple[str, str]]) -> float:
+def gfal_side(
+    grid: Grid, pairs: Sequence[tuple[str, str]], facts: dict[str, Any]
+) -> dict[str, Callable[[], float]]:
+    """The side that copies `pairs`, tried with the first; none, and a fact, when it cannot."""
+    try:
+        _copy(grid, pairs[:1])
+    except Cannot as problem:
+        facts["gfal2"] = f"not measured: {problem}"
+        return {}
+    return {GFAL: lambda: _copy(grid, pairs)}
+
+
+def _copy(grid: Grid, pairs: Sequence[tuple[str, str]]) -> float:
     """Seconds of a new process that copies them one after the other."""
     listed = grid.directory / "pairs-gfal"
     listed.write_text(json.dumps(pairs))

@@ -42,7 +42,7 @@ class Client:
     def __init__(self, environ: dict[str, str]) -> None:
         self.peak_kib = 0
         self._process = subprocess.Popen(
-            [sys.executable, _CHILD], env=environ, text=True,
+            [sys.executable, "-P", _CHILD], env=environ, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -156,7 +156,7 @@ class Grid:
 
     def own(self, job: dict[str, Any], facts: dict[str, Any] | None = None) -> float:
         """Our own client as a new process; its peak memory goes into `facts`."""
-        seconds, said = self.time([sys.executable, _CHILD, json.dumps(job)])
+        seconds, said = self.time([sys.executable, "-P", _CHILD, json.dumps(job)])
         if facts is not None:
             peak = json.loads(said)["peak_kib"]
             facts["peak_memory_mib"] = max(facts.get("peak_memory_mib", 0), round(peak / 1024, 1))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 __all__ = ["stream"]
 
@@ -32,7 +33,7 @@ def stream(size: int, target: str = os.devnull) -> float:
              str(size)]
         )  # fmt: skip
         try:
-            with server.accept()[0] as connection, open(target, "wb", buffering=0) as out:
+            with server.accept()[0] as connection, Path(target).open("wb", buffering=0) as out:
                 buffer = memoryview(bytearray(_BLOCK))
                 left = size
                 connection.sendall(b"!")

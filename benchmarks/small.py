@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .gfal import copy_with_gfal
+from .gfal import GFAL, gfal_side
 from .grid import Grid, program
 from .harness import Comparison, Measurement, interleave
 from .registry import benchmark
@@ -16,7 +16,6 @@ DEFAULT = "globus-url-copy -f"
 FAST = "globus-url-copy -fast -f"
 PIPELINED = "globus-url-copy -fast -pp -f"
 CONCURRENT = "globus-url-copy -fast -pp -cc 2 -f"
-GFAL = "gfal2, new process"
 _KEPT = {"extended": True}
 
 
@@ -85,7 +84,7 @@ def small_files_default(grid: Grid) -> Measurement:
         ours: lambda: grid.own(job, facts),
         OURS: lambda: grid.own(kept, facts),
         DEFAULT: _copy(grid, pairs),
-        GFAL: lambda: copy_with_gfal(grid, [(url, f"file://{path}") for url, path in pairs]),
+        **gfal_side(grid, [(url, f"file://{path}") for url, path in pairs], facts),
     }
     samples = interleave(
         {side: _cleared(pairs, run) for side, run in sides.items()}, grid.pace, grid.tell
@@ -94,6 +93,7 @@ def small_files_default(grid: Grid) -> Measurement:
         "small-files-default", f"get {len(pairs)} x 10 KiB", samples, facts=facts,
         volume=len(pairs) * (10 << 10),
         comparisons=[
-            Comparison(ours, DEFAULT), Comparison(ours, GFAL), Comparison(OURS, GFAL),
+            Comparison(ours, DEFAULT),
+            *(Comparison(side, GFAL) for side in (ours, OURS) if GFAL in sides),
         ],
     )  # fmt: skip

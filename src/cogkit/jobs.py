@@ -17,20 +17,18 @@ from __future__ import annotations
 
 import os
 import queue
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any
 
-from pyGlobus.gassServerEZ import STDERR_ENABLE, STDOUT_ENABLE, GassServerEZ
+from cogkit._output import Channel, Output, live
 from pyGlobus.globusException import CredentialError, GlobusException
 from pyGlobus.gramClient import GramClient, GramError, JobState, JobStatus
 from pyGlobus.security import Credential
 
 __all__ = [
+    "Channel",
     "JobError",
     "JobFailed",
     "JobLost",
@@ -92,7 +90,7 @@ class Outcome:
     contact: str
     state: JobState
     exit_code: int | None
-    """The job's own exit code, where the job manager tells it: GRAM's fork job manager does not."""
+    """The job's own exit code, where it is known: a `live` job tells it, and some job managers."""
     seconds: float
     stdout: bytes | None = None
     """What it printed, when that was captured."""
@@ -169,58 +167,6 @@ def rsl(
     return "".join(parts)
 
 
-# Runs "$@" and sends what it prints to the GASS server $1 as it comes, by the program that job
-# managers themselves send output with.  Where that is missing the output comes at the end, as with
-# any job.  What could not be sent goes to our own output, which the job manager sends at the end.
-_LIVE = """\
-url=$1; shift
-PATH=$PATH:${GLOBUS_LOCATION:+$GLOBUS_LOCATION/bin:}/usr/bin:/bin
-command -v globus-url-copy >/dev/null 2>&1 || exec "$@"
-dir=$(mktemp -d) || exec "$@"
-forward() {
-  sent=0
-  while :; do
-    last=; [ ! -e "$dir/ended" ] || last=1
-    size=$(wc -c <"$dir/$1")
-    if [ "$size" -gt "$sent" ]; then
-      if tail -c +$((sent + 1)) "$dir/$1" | head -c $((size - sent)) |
-          globus-url-copy - "$url/dev/$1" >/dev/null 2>&1; then
-        sent=$size
-      elif [ "$last" ]; then
-        tail -c +$((sent + 1)) "$dir/$1"; return
-      fi
-    fi
-    [ "$last" ] && [ "$size" -le "$sent" ] && return
-    [ "$last" ] || sleep 0.2
-  done
-}
-: >"$dir/stdout"; : >"$dir/stderr"
-"$@" <&0 >"$dir/stdout" 2>"$dir/stderr" & job=$!
-forward stdout & out=$!
-forward stderr >&2 & err=$!
-trap 'kill $job $out $err 2>/dev/null; rm -rf "$dir"; exit 143' HUP INT TERM
-wait $job; code=$?
-: >"$dir/ended"
-wait $out; wait $err
-rm -rf "$dir"
-exit $code
-"""
-
-
-def live(command: Sequence[str], url: str) -> list[str]:
-    """A command line that runs another one and sends its output as it comes.
-
-    GRAM 5 itself sends output when a job has ended.
-
-    Args:
-        command: Program and arguments.
-        url: A GASS server that takes ``/dev/stdout`` and ``/dev/stderr``.
-    """
-    if command and "/" not in command[0]:
-        command = ["/usr/bin/env", "--", *command]
-    return ["/bin/sh", "-c", _LIVE, "cogkit-live", url, *command]
-
-
 def with_attributes(text: str, **attributes: str) -> str:
     """An RSL with more attributes, which must not be in it already.
 
@@ -272,7 +218,7 @@ def cancel(job_contact: str, *, timeout: float | None = 60.0) -> None:
 
 def run(
     contact: str,
-    text: str | Callable[[str], str],
+    text: str | Callable[[Channel], str],
     *,
     timeout: float | None = None,
     submit_timeout: float | None = 60.0,
@@ -286,12 +232,11 @@ def run(
     Args:
         contact: The gatekeeper: ``host[:port][/service][:subject]``.
         text: The job, in RSL, without stdout and stderr: these are ours.  Or a function that makes
-            it of the URL of our GASS server: ``lambda url: rsl(live(command, url))``.
+            it of the channel that a live job sends its output by:
+            ``lambda channel: rsl(live(command, channel))``.
         timeout: Seconds that the job may take; ``None``: as long as it wants.
         submit_timeout: Seconds until the gatekeeper must have taken it.
-        capture: Keep what it prints for `Outcome`.  Until the end, this *process'* standard
-            output and error then lead to files: there is no other way to catch what a GASS
-            server writes.
+        capture: Keep what it prints for `Outcome`.
         on_state: Told each new state.
 
     Raises:
@@ -301,21 +246,16 @@ def run(
         GramClientException: It could not be submitted: one of its subclasses.
     """
     begin = time.monotonic()
-    with _captured(capture) as files:
-        with (
-            _client() as client,
-            GassServerEZ(STDOUT_ENABLE | STDERR_ENABLE) as server,
-        ):
-            job = _Job(client, begin, timeout, on_state)
-            full = with_attributes(
-                text(server.url) if callable(text) else text,
-                stdout=f"{server.url}/dev/stdout",
-                stderr=f"{server.url}/dev/stderr",
-            )
-            job.submit(contact, full, submit_timeout)
-            exit_code = job.wait()
-        printed = [_content(file) for file in files]
-    stdout, stderr = printed if capture else (None, None)
+    with _client() as client, Output(keep=capture) as output:
+        job = _Job(client, begin, timeout, on_state)
+        made = text(output.channel) if callable(text) else text
+        url = output.channel.url
+        full = with_attributes(made, stdout=f"{url}/dev/stdout", stderr=f"{url}/dev/stderr")
+        job.submit(contact, full, submit_timeout)
+        exit_code = job.wait()
+    if output.exit_code is not None:
+        exit_code = output.exit_code
+    stdout, stderr = (bytes(output.stdout), bytes(output.stderr)) if capture else (None, None)
     return Outcome(job.contact, JobState.DONE, exit_code, time.monotonic() - begin, stdout, stderr)
 
 
@@ -462,32 +402,3 @@ def _failure(contact: str, code: int) -> JobFailed:
     if known is not None and known.advice:
         error.add_note(known.advice[0].upper() + known.advice[1:] + ".")
     return error
-
-
-@contextmanager
-def _captured(wanted: bool) -> Iterator[list[IO[bytes]]]:
-    """Lead descriptors 1 and 2 to temporary files, and back at the end."""
-    if not wanted:
-        yield []
-        return
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        saved: list[tuple[int, int]] = []
-        try:
-            for number, file in ((1, out), (2, err)):
-                saved.append((number, os.dup(number)))
-                os.dup2(file.fileno(), number)
-            yield [out, err]
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                stream.flush()
-            for number, copy in saved:
-                os.dup2(copy, number)
-                os.close(copy)
-
-
-def _content(file: Any) -> bytes:
-    file.seek(0)
-    content: bytes = file.read()
-    return content

@@ -15,6 +15,7 @@ The server accepts with the credential that GSI finds; the C library has no way 
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +94,8 @@ class GassServerEZ(Handle):
         *,
         scheme: str = "https",
         port: int = 0,
+        stdout: int | None = None,
+        stderr: int | None = None,
         shutdown_func: Callable[[Any], object] | None = None,
         arg: Any = None,
     ) -> None:
@@ -102,6 +105,10 @@ class GassServerEZ(Handle):
             options: what clients may do, see `Options`; nothing by default.
             scheme: ``https``, or ``http``, which does not check who its clients are.
             port: TCP port; a free one when 0 (within ``GLOBUS_TCP_PORT_RANGE`` where that is set).
+            stdout: a descriptor that takes what clients write to ``/dev/stdout``, such as that of a
+                pipe; this process' standard output when None.  The C library has one for all its
+                servers: the last one that was made decides.
+            stderr: as `stdout`, for ``/dev/stderr``.
             shutdown_func: called with ``arg`` when a client asks for our shutdown; needs
                 `CLIENT_SHUTDOWN_ENABLE`.  Asked, not forced: `close()` is the caller's to call.
             arg: for `shutdown_func`.
@@ -123,8 +130,6 @@ class GassServerEZ(Handle):
                     hint="make a new proxy with 'cogkit proxy init'",
                 )
         runtime.activate("GASS_SERVER_EZ")
-        if not options & LINE_BUFFER and options & (STDOUT_ENABLE | STDERR_ENABLE):
-            lib.cog_unbuffer_stdio()
         attributes = ffi.new("globus_gass_transfer_listenerattr_t *")
         c_scheme = scheme.encode()
         self._check(
@@ -147,11 +152,14 @@ class GassServerEZ(Handle):
             # the header's own destructor is not in the library
             lib.globus_object_free(attributes[0])
         number = int(listener[0])
+        if options & (STDOUT_ENABLE | STDERR_ENABLE):
+            _lead_streams(stdout, stderr, bool(options & LINE_BUFFER))
         self._options = options
         self._url = text_of(lib.globus_gass_transfer_listener_get_base_url(number)).rstrip("/")
         if shutdown_func is not None:
             _listen_for_shutdown(number, lambda: shutdown_func(arg))
-        super().__init__(lambda: _shut_down(number))
+        led_away = stdout is not None or stderr is not None
+        super().__init__(lambda: _shut_down(number, led_away))
 
     @staticmethod
     def _check(code: int, what: str) -> None:
@@ -211,8 +219,18 @@ def _listen_for_shutdown(number: int, function: Callable[[], object]) -> None:
     _shutdown_funcs[number] = function
 
 
-def _shut_down(number: int) -> None:
+def _lead_streams(stdout: int | None, stderr: int | None, by_lines: bool) -> None:
+    status = lib.cog_gass_streams(
+        -1 if stdout is None else stdout, -1 if stderr is None else stderr, by_lines
+    )
+    if status < 0:
+        raise OSError(-status, f"GASS server: {os.strerror(-status)}")
+
+
+def _shut_down(number: int, led_away: bool) -> None:
     _shutdown_funcs.pop(number, None)
+    if led_away:
+        _lead_streams(None, None, True)
     code = lib.globus_gass_server_ez_shutdown(number)
     if code != 0:
         log.debug("GASS server: error %d at shutdown", code)

@@ -100,12 +100,26 @@ def test_rsl_comes_as_text_or_from_a_file(rm: str, tmp_path: Path) -> None:
 
 
 def test_a_job_that_fails_has_an_exit_code_of_its_own_kind(rm: str) -> None:
-    assert_fails(cogkit("run", "--", "/no/such"), 7, "executable does not exist", "absolute path")
+    missing = cogkit("run", "--rsl", "&(executable=/no/such)")
+    assert_fails(missing, 7, "executable does not exist", "absolute path")
     assert_fails(cogkit("run", "--dir", "/no/such", "--", "true"), 7, "directory")
 
 
-def test_the_exit_code_is_null_where_the_job_manager_does_not_tell_it(rm: str) -> None:
-    done = cogkit("run", "--json", "--", "sh", "-c", "exit 3")
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill $$", 143)])
+def test_the_exit_code_is_the_job_s_own(rm: str, script: str, code: int) -> None:
+    done = cogkit("run", "--json", "--", "sh", "-c", f"printf unended >&2; {script}")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["exit_code"], told["stderr"]) == (code, code, "unended")
+
+
+def test_a_program_that_is_not_there_is_127(rm: str) -> None:
+    done = cogkit("run", "--", "/no/such")
+    assert done.returncode == 127
+    assert "/no/such" in done.stderr
+
+
+def test_the_exit_code_is_null_where_nobody_tells_it(rm: str) -> None:
+    done = cogkit("run", "--json", "--rsl", '&(executable=/bin/sh)(arguments="-c" "exit 3")')
     told = json.loads(done.stdout)
     # a job manager that tells it makes it ours
     assert done.returncode == (told["exit_code"] or 0)
@@ -188,10 +202,10 @@ def test_output_comes_while_the_job_runs(rm: str) -> None:
 
 def test_a_job_without_globus_url_copy_sends_its_output_at_the_end(rm: str) -> None:
     # a PATH that has nothing, and a shell that cannot find the program
-    script = jobs.live(["/bin/echo", "late"], "https://nowhere:1")
+    script = jobs.live(["/bin/echo", "late"], jobs.Channel("https://nowhere:1", "mark"))
     script[2] = script[2].replace("globus-url-copy", "no-such-program")
     outcome = jobs.run(rm, jobs.rsl(script), capture=True)
-    assert outcome.stdout == b"late\n"
+    assert (outcome.stdout, outcome.exit_code) == (b"late\n", None)
 
 
 def test_much_output_on_both_streams_arrives_whole(rm: str) -> None:

@@ -75,6 +75,21 @@ def test_output_streams_through_gass(rm: str, capfd: pytest.CaptureFixture[str])
     assert err == "err\n"
 
 
+def test_output_can_come_by_a_pipe(rm: str, capfd: pytest.CaptureFixture[str]) -> None:
+    watch = Watch()
+    reader, writer = os.pipe()
+    with GramClient() as client, GassServerEZ(STDOUT_ENABLE, stdout=writer) as server:
+        client.set_callback(watch)
+        client.submit_request(
+            rm, f"&(executable=/bin/echo)(arguments=piped)(stdout={server.getURL()}/dev/stdout)"
+        )
+        assert watch.ended.wait(20)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "piped\n"
+    assert capfd.readouterr().out == ""
+
+
 def test_a_failing_job_tells_why(rm: str) -> None:
     watch = Watch()
     with GramClient() as client:

@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
         epilog=epilog(
             ["cogkit run -- sort -n /data/numbers", "cogkit run --rsl job.rsl --json"],
             [*_CODES, ExitCode.JOB_FAILED],
-            ok="the job is done; its own exit code instead where the job manager tells it",
+            ok="the job is done; its own exit code instead where that is known",
         ),
     )(run)
     app.command(
@@ -107,7 +107,7 @@ def run(
         jobs.with_attributes(text)
     outcome = jobs.run(
         resource or jobs.default_contact(),
-        (lambda url: _job(jobs.live(command, url), env, directory, stdin, None))
+        (lambda channel: _job(jobs.live(command, channel), env, directory, stdin, None))
         if command
         else text,
         timeout=timeout or None,

@@ -50,7 +50,7 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 void cog_set_gass_shutdown_token(cog_token token);
-void cog_unbuffer_stdio(void);
+int cog_gass_streams(int out, int err, int by_lines);
 
 /* credentials */
 typedef struct {

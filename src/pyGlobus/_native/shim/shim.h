@@ -54,8 +54,9 @@ void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener)
 void cog_on_gass_shutdown(void);
 /* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */
 void cog_set_gass_shutdown_token(cog_token token);
-/* GASS server EZ writes by C's stdout and stderr, which keep what they get when they are pipes. */
-void cog_unbuffer_stdio(void);
+/* Where GASS server EZ's standard output and error go: descriptors, or -1 for the process' own.
+ * Returns 0, or -errno. */
+int cog_gass_streams(int out, int err, int by_lines);
 
 /* start.c */
 char *cog_check_thread_plugin(void);            /* NULL, or why it will not load (free it) */

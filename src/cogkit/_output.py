@@ -1,0 +1,174 @@
+"""What a job prints: sent by the job as it comes, and received here.
+
+A GRAM 5 job manager sends a job's output when the job has ended, and does not tell its exit code.
+`live` puts a small shell script around a command that does both meanwhile; `Output` is the end of
+it here.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from pyGlobus.gassServerEZ import STDERR_ENABLE, STDOUT_ENABLE, GassServerEZ
+
+__all__ = ["Channel", "Output", "live"]
+
+# Runs "$@" and sends what it prints to the GASS server $1 as it comes, by the program that job
+# managers themselves send output with; last, on standard error, the mark $2 and the exit code.
+# Where the program is missing the output comes at the end, as with any job.  What could not be sent
+# goes to our own output, which the job manager sends at the end.
+_LIVE = """\
+url=$1; mark=$2; shift 2
+PATH=$PATH:${GLOBUS_LOCATION:+$GLOBUS_LOCATION/bin:}/usr/bin:/bin
+command -v globus-url-copy >/dev/null 2>&1 || exec "$@"
+dir=$(mktemp -d) || exec "$@"
+forward() {
+  sent=0
+  while :; do
+    last=; [ ! -e "$dir/ended" ] || last=1
+    size=$(wc -c <"$dir/$1")
+    if [ "$size" -gt "$sent" ]; then
+      if tail -c +$((sent + 1)) "$dir/$1" | head -c $((size - sent)) |
+          globus-url-copy - "$url/dev/$1" >/dev/null 2>&1; then
+        sent=$size
+      elif [ "$last" ]; then
+        tail -c +$((sent + 1)) "$dir/$1"; return
+      fi
+    fi
+    [ "$last" ] && [ "$size" -le "$sent" ] && return
+    [ "$last" ] || sleep 0.2
+  done
+}
+: >"$dir/stdout"; : >"$dir/stderr"
+exec 3<&0
+"$@" <&3 3<&- >"$dir/stdout" 2>"$dir/stderr" & job=$!
+forward stdout & out=$!
+forward stderr >&2 & err=$!
+trap 'kill $job $out $err 2>/dev/null; rm -rf "$dir"; exit 143' HUP INT TERM
+wait $job; code=$?
+printf '%s %d\\n' "$mark" "$code" >>"$dir/stderr"
+: >"$dir/ended"
+wait $out; wait $err
+rm -rf "$dir"
+exit $code
+"""
+
+_JOIN_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where a job of ours sends its output to."""
+
+    url: str
+    """Base URL of a GASS server that takes ``/dev/stdout`` and ``/dev/stderr``."""
+    mark: str
+    """Announces the exit code at the end of standard error."""
+
+
+def live(command: Sequence[str], channel: Channel) -> list[str]:
+    """A command line that runs another one and sends its output as it comes.
+
+    Args:
+        command: Program and arguments.
+        channel: Where to.
+    """
+    if command and "/" not in command[0]:
+        command = ["/usr/bin/env", "--", *command]
+    return ["/bin/sh", "-c", _LIVE, "cogkit-live", channel.url, channel.mark, *command]
+
+
+class Output:
+    """A GASS server, and what comes by it: passed on to descriptors 1 and 2, or kept."""
+
+    def __init__(self, *, keep: bool) -> None:
+        """`keep`: into `stdout` and `stderr` instead."""
+        self.exit_code: int | None = None
+        """The job's own, when it told it."""
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+        self._keep = keep
+        self._mark = secrets.token_hex(16)
+        self._held = b""
+        self._writers: list[int] = []
+        self._threads: list[threading.Thread] = []
+        self._server: GassServerEZ | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """For the job."""
+        assert self._server is not None
+        return Channel(self._server.url, self._mark)
+
+    def __enter__(self) -> Self:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what was printed before the job comes before its output
+        try:
+            for number in (1, 2):
+                reader, writer = os.pipe()
+                self._writers.append(writer)
+                thread = threading.Thread(target=self._receive, args=(reader, number), daemon=True)
+                thread.start()
+                self._threads.append(thread)
+            self._server = GassServerEZ(
+                STDOUT_ENABLE | STDERR_ENABLE, stdout=self._writers[0], stderr=self._writers[1]
+            )
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in self._writers:
+            os.close(writer)
+        for thread in self._threads:
+            thread.join(_JOIN_TIMEOUT)
+
+    def _receive(self, reader: int, number: int) -> None:
+        with os.fdopen(reader, "rb", buffering=0) as pipe:
+            while data := pipe.read(1 << 16):
+                self._pass_on(data if number == 1 else self._without_mark(data), number)
+            if number == 2:
+                self._pass_on(self._held, number)
+
+    def _without_mark(self, data: bytes) -> bytes:
+        """Standard error up to the mark; what may be the beginning of the mark is held back."""
+        data = self._held + data
+        mark = self._mark.encode()
+        before, found, after = data.partition(mark)
+        if found:
+            self._held = found + after
+            if after.endswith(b"\n"):
+                self.exit_code = int(after)
+                self._held = b""
+            return before
+        held = next((n for n in range(len(mark) - 1, 0, -1) if data.endswith(mark[:n])), 0)
+        self._held = data[len(data) - held :]
+        return data[: len(data) - held]
+
+    def _pass_on(self, data: bytes, number: int) -> None:
+        if self._keep:
+            (self.stdout if number == 1 else self.stderr).extend(data)
+            return
+        while data:
+            try:
+                data = data[os.write(number, data) :]
+            except BrokenPipeError:
+                return  # nobody listens any more; go on taking, so that the job can end
