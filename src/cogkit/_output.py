@@ -35,7 +35,7 @@ forward() {
     last=; [ ! -e "$dir/ended" ] || last=1
     size=$(wc -c <"$dir/$1")
     if [ "$size" -gt "$sent" ]; then
-      if tail -c +$((sent + 1)) "$dir/$1" | head -c $((size - sent)) |
+      if tail -c +$((sent + 1)) "$dir/$1" 2>/dev/null | head -c $((size - sent)) |
           globus-url-copy - "$url/dev/$1" >/dev/null 2>&1; then
         sent=$size
       elif [ "$last" ]; then

@@ -109,7 +109,8 @@ def test_a_job_that_fails_has_an_exit_code_of_its_own_kind(rm: str) -> None:
 def test_the_exit_code_is_the_job_s_own(rm: str, script: str, code: int) -> None:
     done = cogkit("run", "--json", "--", "sh", "-c", f"printf unended >&2; {script}")
     told = json.loads(done.stdout)
-    assert (done.returncode, told["exit_code"], told["stderr"]) == (code, code, "unended")
+    assert (done.returncode, told["exit_code"]) == (code, code)
+    assert told["stderr"].startswith("unended")
 
 
 def test_a_program_that_is_not_there_is_127(rm: str) -> None:
