@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyGlobus.ftpClient import (
+    DcauMode,
     FtpClient,
     FtpClientException,
     FtpClientFileExistsError,
@@ -254,6 +255,19 @@ def test_a_malformed_url_is_a_value_error(grid_env: object) -> None:
             client.size("gsiftp://localhost/x\r\nDELE y")
         with pytest.raises(ValueError, match="CR or LF"):
             client.size("gsiftp://localhost/x%0d%0aDELE%20y")
+
+
+def test_protection_that_cannot_be_had_is_an_error_and_never_clear(url: str, file: Path) -> None:
+    none = FtpClientOperationAttr(data_protection=Protection.PRIVATE, dcau=DcauMode.NONE)
+    plain = FtpClientOperationAttr(data_protection=Protection.PRIVATE)
+    with FtpClient() as client:
+        with pytest.raises(FtpClientValueError, match="PRIVATE needs GSI"):
+            client.size(f"{url}{file}", none)
+        with pytest.raises(FtpClientValueError, match="PRIVATE needs GSI"):
+            client.size("ftp://localhost/x", plain)
+        assert client.size(f"{url}{file}", plain).result() == len(DATA)
+    # what the library takes for "as the server likes" has become a demand
+    assert plain.dcau.mode is DcauMode.SELF
 
 
 def test_a_password_in_a_url_is_not_told(grid_env: object) -> None:

@@ -21,7 +21,7 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .constants import DcauMode, Mode, Protection, Striping, Type
-from .errors import check_ftp
+from .errors import FtpClientValueError, check_ftp
 
 __all__ = ["Dcau", "FtpClientHandleAttr", "FtpClientOperationAttr", "Layout", "TcpBuffer"]
 
@@ -486,6 +486,23 @@ class FtpClientOperationAttr(_Attributes):
             "credential": credential, "user": user, "password": password, "account": account,
             "subject": subject,
         }  # fmt: skip
+
+    def insist_on_protection(self, url: str) -> None:
+        """A protected data channel, or an error.
+
+        Left to itself the library sends data in the clear, without a word, when protection is
+        asked for and the data channel turns out not to be authenticated (GCT 6.2).
+        """
+        if self.data_protection is Protection.CLEAR:
+            return
+        if self.dcau.mode is DcauMode.NONE or url.partition(":")[0].lower() != "gsiftp":
+            raise FtpClientValueError(
+                f"a data channel that is {self.data_protection.name} needs GSI on both channels",
+                hint="use gsiftp:// and leave dcau alone",
+            )
+        if self.dcau.mode is DcauMode.DEFAULT:
+            # DEFAULT means: as the server likes
+            self.dcau = DcauMode.SELF
 
     def settle_authorization(self, url: str) -> None:
         """Say outright what the library would take by default for this URL.

@@ -188,6 +188,7 @@ class FtpSession(Handle):
         elif self._credential is not None and op_attr.credential is None:
             op_attr = op_attr.copy()
             op_attr.credential = self._credential
+        op_attr.insist_on_protection(url)
         op_attr.settle_authorization(url)
         return op_attr
 
