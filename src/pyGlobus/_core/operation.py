@@ -60,7 +60,7 @@ class Operation(Generic[T]):
         what: str,
         convert: Callable[[Any], T],
         *,
-        abort: Callable[[], None] | None = None,
+        abort: Callable[[Operation[T]], None] | None = None,
         settled: Callable[[], None] | None = None,
         lost: Callable[[], None] | None = None,
         keep: Any = None,
@@ -71,7 +71,7 @@ class Operation(Generic[T]):
         Args:
             what: what is tried, for messages.
             convert: makes the result of the event, or raises; runs on the drainer.
-            abort: asks the library to stop; its event then still comes.
+            abort: asks the library to stop this operation; its event then still comes.
             settled: called once, when Globus has really let go (before the waiters wake).
             lost: called instead when it has been aborted and Globus does not let go.
             keep: what C points at, kept alive until then.
@@ -250,7 +250,7 @@ class Operation(Generic[T]):
             self._return(None, error)
             return True
         try:
-            self._abort()
+            self._abort(self)
         except GlobusException:
             log.debug("%s: abort failed", self.what, exc_info=True)
         # a library that does not come back must not keep its caller

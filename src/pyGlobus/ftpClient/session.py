@@ -73,6 +73,10 @@ class Block:
     """Whether the file ends with this block."""
 
 
+# C handles that Globus did not let go of: it may still write to them
+_abandoned: list[Any] = []
+
+
 class _Session:
     """The C handle, and what runs on it: shared by the client and its finalizer.
 
@@ -102,9 +106,12 @@ class _Session:
         )
         return pointer
 
-    def abort(self) -> None:
-        self.spoiled = True
-        check_ftp(lib.globus_ftp_client_abort(self.pointer), "abort")
+    def abort(self, operation: Operation[Any]) -> None:
+        """Abort this operation, if it still is the one that runs."""
+        with self.lock:
+            if self.operation is operation:
+                self.spoiled = True
+                check_ftp(lib.globus_ftp_client_abort(self.pointer), "abort")
 
     def idle(self) -> None:
         """Globus has let go of the operation."""
@@ -125,6 +132,7 @@ class _Session:
         with self.lock:
             self.operation = None
             self.spoiled = False
+            _abandoned.append(self.pointer)
             if not self.doomed:
                 self.pointer = self._new_handle()
 
@@ -374,9 +382,9 @@ class FtpSession(Handle):
                 raise ftp_error(event.object, what, attr.credential)
             return int(event.a)
 
-        def abort() -> None:
+        def abort(operation: Operation[int]) -> None:
             pump.stop()
-            self._session.abort()
+            self._session.abort(operation)
 
         operation: Operation[int] = Operation(
             what, convert, abort=abort, settled=self._session.idle,
@@ -414,7 +422,8 @@ class FtpSession(Handle):
         session = self._session
 
         def convert(event: Any) -> Block:
-            session.blocks -= 1
+            with session.lock:
+                session.blocks -= 1
             if event.object != ffi.NULL:
                 raise ftp_error(event.object, f"{verb} a block", None)
             session.moved[0] += event.a
@@ -431,11 +440,13 @@ class FtpSession(Handle):
             operation.add_done_callback(tell)
         self._require_open()
         token = runtime.enrol(operation.complete)
-        session.blocks += 1
+        with session.lock:
+            session.blocks += 1
         try:
             check_ftp(call(ffi.cast("void *", token)), operation.what)
         except BaseException:
-            session.blocks -= 1
+            with session.lock:
+                session.blocks -= 1
             runtime.withdraw(token)
             raise
         return operation
