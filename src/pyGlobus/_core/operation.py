@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
@@ -42,7 +42,6 @@ class Operation(Generic[T]):
         "_callbacks",
         "_convert",
         "_error",
-        "_event",
         "_failing",
         "_keep",
         "_lock",
@@ -52,6 +51,7 @@ class Operation(Generic[T]):
         "_settled",
         "_timer",
         "_value",
+        "_waiters",
         "what",
     )
 
@@ -85,7 +85,8 @@ class Operation(Generic[T]):
         self._keep = keep
         self._progress = progress
         self._lock = threading.Lock()
-        self._event: threading.Event | None = None
+        # a bare lock each, released when the outcome is known: a tenth of a threading.Event
+        self._waiters: list[threading.Lock] = []
         self._callbacks: list[Callable[[Operation[T]], object]] = []
         self._failing: GlobusException | None = None
         self._timer: Timer | None = None
@@ -129,18 +130,22 @@ class Operation(Generic[T]):
                 f"{self.what}: a callback cannot wait for an operation",
                 hint="use add_done_callback(), or wait in another thread",
             )
+        waiter = threading.Lock()
+        waiter.acquire()
         with self._lock:
             if self._returned:
                 return True
-            if self._event is None:
-                self._event = threading.Event()
-            event = self._event
+            self._waiters.append(waiter)
+        seconds = -1.0 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
         try:
-            return event.wait(timeout)
+            if not waiter.acquire(timeout=seconds):
+                with self._lock, contextlib.suppress(ValueError):
+                    self._waiters.remove(waiter)
         except BaseException:
             if self.cancel():
-                event.wait(_INTERRUPT_GRACE)
+                waiter.acquire(timeout=_INTERRUPT_GRACE)
             raise
+        return self._returned
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for the outcome and return it, or raise what went wrong.
@@ -175,6 +180,8 @@ class Operation(Generic[T]):
         self._call(function)
 
     def __await__(self) -> Generator[Any, None, T]:
+        import asyncio  # 30 ms to import; whoever awaits has it already
+
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
 
@@ -296,12 +303,12 @@ class Operation(Generic[T]):
             self._error = error
             self._returned = True
             callbacks, self._callbacks = self._callbacks, []
-            event = self._event
+            waiters, self._waiters = self._waiters, []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if event is not None:
-            event.set()
+        for waiter in waiters:
+            waiter.release()
         for function in callbacks:
             self._call(function)
 

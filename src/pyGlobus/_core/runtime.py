@@ -23,6 +23,7 @@ import contextlib
 import heapq
 import itertools
 import logging
+import math
 import os
 import signal
 import threading
@@ -71,6 +72,8 @@ class Runtime:
         self._handlers: dict[int, tuple[Handler, bool]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_numbers = itertools.count()
+        self._until = -math.inf
+        """When the drainer wakes by itself; until it has looked, it need not be woken."""
         self._cancelled = 0
         self._graves: collections.deque[Callable[[], object]] = collections.deque()
         self._closers: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -196,8 +199,8 @@ class Runtime:
                 heapq.heapify(self._timers)
                 self._cancelled = 0
             heapq.heappush(self._timers, entry)
-            first = self._timers[0] is entry
-        if first:
+            early = entry[0] < self._until
+        if early:
             lib.cog_wake()
         return timer
 
@@ -257,13 +260,14 @@ class Runtime:
         """Run what is due; returns the milliseconds until the next, -1 for none."""
         while True:
             with self._lock:
-                while self._timers and self._timers[0][2].function is None:
-                    heapq.heappop(self._timers)
+                # a cancelled one stays until it is due, so that the next with the same delay
+                # need not wake this thread
+                self._until = self._timers[0][0] if self._timers else math.inf
                 if not self._timers:
                     return -1
-                wait = self._timers[0][0] - time.monotonic()
+                wait = self._until - time.monotonic()
                 if wait > 0:
-                    return int(wait * 1000) + 1
+                    return int(min(wait, 1e6) * 1000) + 1
                 function = heapq.heappop(self._timers)[2].function
             if function is not None:
                 _run(function)

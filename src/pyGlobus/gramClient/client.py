@@ -519,6 +519,7 @@ def _bring_up(credential: Credential | None) -> None:
         runtime.require()
         if _brought_up:
             return
+        found = contextlib.nullcontext() if credential is None else _as_default(credential)
         if credential is None:
             try:
                 credential = Credential.default()
@@ -526,7 +527,7 @@ def _bring_up(credential: Credential | None) -> None:
                 raise _unusable(error) from error
         if credential.expired:
             raise _expired(credential)
-        with _as_default(credential):
+        with found:
             try:
                 runtime.activate("GRAM_CLIENT")
             except GlobusException as error:
