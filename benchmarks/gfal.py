@@ -43,5 +43,7 @@ def _copy(grid: Grid, pairs: Sequence[tuple[str, str]]) -> float:
     """Seconds of a new process that copies them one after the other."""
     listed = grid.directory / "pairs-gfal"
     listed.write_text(json.dumps(pairs))
-    environ = {name: value for name, value in grid.environ.items() if name != "PYTHONPATH"}
+    environ = {
+        name: value for name, value in grid.environ.items() if not name.startswith("PYTHONP")
+    }
     return grid.time([_PYTHON, "-c", _SCRIPT, str(listed)], environ)[0]

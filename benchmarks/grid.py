@@ -100,7 +100,13 @@ class Grid:
             for name, value in os.environ.items()
             if not name.startswith(("X509_", "GLOBUS_", "GRIDMAP"))
         }
-        return kept | self.sandbox.environ | {"PYTHONPATH": str(_SOURCES)}
+        # where nobody may write compiled modules each start would compile them: not what a user has
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        ours = {
+            "PYTHONPATH": str(_SOURCES),
+            "PYTHONPYCACHEPREFIX": str(self.directory / "pycache"),
+        }
+        return kept | self.sandbox.environ | ours
 
     @property
     def url(self) -> str:
