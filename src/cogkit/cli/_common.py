@@ -117,8 +117,10 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises becomes an exit code."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            try:
+                result = super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # a reader that has gone shows here, not at the very end
         except (typer.Exit, typer.Abort):
             raise
         except (Exception, KeyboardInterrupt) as error:
