@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -225,3 +226,21 @@ def test_the_servers_see_no_other_grid_of_the_user(monkeypatch: pytest.MonkeyPat
         assert b"X509_USER_PROXY=" in environ
         assert not [each for each in environ if each.startswith(b"GLOBUS_TCP")]
         assert get(grid).returncode == 0
+
+
+def test_a_grid_works_in_an_environment_that_is_almost_empty() -> None:
+    script = (
+        "import os, subprocess; from cogkit.sandbox import Sandbox\n"
+        "with Sandbox() as grid:\n"
+        "    subprocess.run(['globus-job-run', grid.gram_contact, '/bin/echo', 'hello'],"
+        " env=os.environ | grid.environ, check=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr

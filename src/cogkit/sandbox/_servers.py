@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cogkit.sandbox import _inetd, _processes
 from cogkit.sandbox._errors import ProgramsMissing, SandboxError
-from cogkit.sandbox._layout import Layout, is_grid_variable
+from cogkit.sandbox._layout import Layout, account, is_grid_variable
 from cogkit.sandbox._records import MARK
 
 LOOPBACK = "127.0.0.1"
@@ -65,6 +65,9 @@ def server_environ(layout: Layout, sandbox_id: str) -> dict[str, str]:
         GRIDMAP=str(layout.gridmap),
         GLOBUS_HOSTNAME="localhost",
         TMPDIR=str(layout.scratch),
+        # the job manager crashes without them, and cron, for one, sets but one
+        LOGNAME=account(),
+        USER=account(),
     )
     environ[MARK] = sandbox_id
     return environ
