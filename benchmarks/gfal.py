@@ -17,6 +17,7 @@ __all__ = ["GFAL", "gfal_side"]
 GFAL = "gfal2, new process"
 
 _PYTHON = "/usr/bin/python3"
+_TRIES = 3
 _SCRIPT = """
 import json, sys, gfal2
 context = gfal2.creat_context()
@@ -36,7 +37,18 @@ def gfal_side(
     except Cannot as problem:
         facts["gfal2"] = f"not measured: {problem}"
         return {}
-    return {GFAL: lambda: _copy(grid, pairs)}
+
+    def side() -> float:
+        # gfal2 itself crashes now and then: that is a fact about it, and no end of the measurement
+        for _ in range(_TRIES):
+            try:
+                return _copy(grid, pairs)
+            except Cannot as problem:
+                failures = facts.setdefault("gfal2_failures", [])
+                failures.append(str(problem))
+        raise Cannot(f"gfal2 failed {_TRIES} times: {failures[-1]}")
+
+    return {GFAL: side}
 
 
 def _copy(grid: Grid, pairs: Sequence[tuple[str, str]]) -> float:
