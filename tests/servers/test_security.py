@@ -63,6 +63,20 @@ def test_a_policy_restricts(grid_env: object) -> None:
     assert proxy.policy_language == "1.3.6.1.4.1.99999.1"
 
 
+def test_the_default_is_the_one_that_gsi_takes(
+    grid: Sandbox, grid_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GSI's order is not what one would think: an unencrypted pair comes before the proxy
+    assert not Credential.default().is_proxy
+    monkeypatch.delenv("X509_USER_CERT")
+    monkeypatch.delenv("X509_USER_KEY")
+    assert Credential.default().is_proxy
+    for name, value in grid.expired_credential().environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(CredentialError, match="has expired"):
+        Credential.default()
+
+
 def test_what_grid_proxy_init_made_can_be_read(grid_env: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "theirs"
     subprocess.run(

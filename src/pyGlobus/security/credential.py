@@ -14,13 +14,14 @@ from .._core.errors import (
     Concept,
     CredentialError,
     check,
+    last_line,
     take_error,
     text_of,
 )
 from .._core.handles import owned
 from .._core.runtime import runtime
 from .._native import ffi, lib
-from .search import certificate_directory, credential_search, proxy_path, user_certificate_paths
+from .search import certificate_directory, credential_search, user_certificate_paths
 
 __all__ = ["Credential", "CredentialType", "Passphrase"]
 
@@ -159,22 +160,32 @@ class Credential:
 
     @classmethod
     def default(cls) -> Self:
-        """The credential GSI would use: the proxy if there is one, else the user's own pair.
+        """The credential that GSI finds (globus_gsi_cred_read).
+
+        In its order: ``X509_USER_CERT`` with ``X509_USER_KEY`` or else a host certificate in
+        ``/etc/grid-security``, where the key can be read and is not encrypted; the proxy; the
+        user's own pair.
 
         Raises:
             CredentialError: there is none, or it is not usable; says where it looked.
         """
-        proxy = proxy_path()
-        if proxy.exists():
-            return cls.load(proxy)
-        try:
-            return cls.load_pair()
-        except CredentialError as error:
+        runtime.activate(*_MODULES)
+        handle = _new_handle()
+        result = lib.globus_gsi_cred_read(handle, ffi.NULL)
+        if result != lib.GLOBUS_SUCCESS:
+            lib.globus_gsi_cred_handle_destroy(handle)
+            causes = take_error(lib.globus_error_get(result))
+            told = last_line("\n".join(cause.message for cause in causes))
+            if "has expired" in told:
+                raise CredentialError(
+                    told, causes=causes, hint="make a new proxy with 'cogkit proxy init'"
+                )
             raise CredentialError(
                 f"no credential found: {credential_search()}",
-                causes=error.causes,
+                causes=causes,
                 hint="make a proxy with 'cogkit proxy init' or grid-proxy-init",
-            ) from error
+            )
+        return cls(handle)
 
     # --- looking at it -----------------------------------------------------------------------
 

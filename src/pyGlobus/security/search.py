@@ -97,25 +97,30 @@ def certificate_directory() -> Path:
 
 
 def credential_search() -> Search:
-    """Where a default credential would come from: the proxy first, then the user's own."""
-    proxy = os.environ.get("X509_USER_PROXY")
-    first = (
-        f"X509_USER_PROXY={proxy} ({_state(proxy)})"
-        if proxy
-        else f"/tmp/x509up_u{os.getuid()} ({_state(f'/tmp/x509up_u{os.getuid()}')})"
-    )
-    return Search((first, *_user_search().places))
+    """Where a default credential would come from, in GSI's order (globus_gsi_cred_read)."""
+    pair = _user_places()
+    named = "X509_USER_CERT" in os.environ and "X509_USER_KEY" in os.environ
+    first = pair if named else [_place("/etc/grid-security/hostcert.pem")]
+    proxy = _place(f"/tmp/x509up_u{os.getuid()}", "X509_USER_PROXY")
+    return Search((*first, proxy, *([] if named else pair)))
 
 
 def _user_search() -> Search:
-    places = []
-    for variable, name in (("X509_USER_CERT", "usercert.pem"), ("X509_USER_KEY", "userkey.pem")):
-        value = os.environ.get(variable)
-        path = value or str(Path.home() / ".globus" / name)
-        places.append(
-            f"{variable}={path} ({_state(path)})" if value else f"{path} ({_state(path)})"
-        )
-    return Search(tuple(places))
+    return Search(tuple(_user_places()))
+
+
+def _user_places() -> list[str]:
+    home = Path.home() / ".globus"
+    return [
+        _place(str(home / "usercert.pem"), "X509_USER_CERT"),
+        _place(str(home / "userkey.pem"), "X509_USER_KEY"),
+    ]
+
+
+def _place(path: str, variable: str = "") -> str:
+    """The path, or what the variable names instead, and what is there."""
+    named = os.environ.get(variable)
+    return f"{variable}={named} ({_state(named)})" if named else f"{path} ({_state(path)})"
 
 
 def _state(path: str) -> str:

@@ -39,6 +39,8 @@ globus_result_t globus_gsi_cred_handle_destroy(globus_gsi_cred_handle_t handle);
 globus_result_t globus_gsi_cred_handle_copy(
     globus_gsi_cred_handle_t source, globus_gsi_cred_handle_t *dest);
 globus_result_t globus_gsi_cred_handle_attrs_init(globus_gsi_cred_handle_attrs_t *handle_attrs);
+globus_result_t globus_gsi_cred_read(
+    globus_gsi_cred_handle_t handle, X509_NAME *desired_subject);
 globus_result_t globus_gsi_cred_read_proxy(
     globus_gsi_cred_handle_t handle, const char *proxy_filename);
 globus_result_t globus_gsi_cred_read_cert(
