@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import faulthandler
+import signal
 from pathlib import Path
 
 import pytest
 
 faulthandler.enable()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Begun in the background by a shell, which has it ignored; what the tests start would inherit
+    # that, and not be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
