@@ -154,6 +154,28 @@ def test_a_pipe_takes_a_get_in_order(url: str, file: Path) -> None:
     assert b"".join(pieces) == DATA
 
 
+def test_a_reader_in_no_hurry_does_not_stall_a_get(url: str, file: Path) -> None:
+    reader, writer = os.pipe()
+    with FtpClient() as client, os.fdopen(reader, "rb") as pipe:
+        operation = client.get(f"{url}{file}", into=writer, stall_timeout=1.5)
+        os.close(writer)
+        assert not operation.wait(4)
+        assert pipe.read() == DATA
+        assert operation.result(10) == len(DATA)
+
+
+def test_a_pipe_that_nobody_reads_can_be_left(url: str, file: Path) -> None:
+    reader, writer = os.pipe()
+    with FtpClient() as client:
+        operation = client.get(f"{url}{file}", into=writer)
+        assert not operation.wait(0.5)
+        operation.cancel()
+        assert isinstance(operation.exception(3), OperationCancelledError)
+        assert client.size(f"{url}{file}").result() == len(DATA)
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_part_of_a_file_lands_where_it_is_wanted(url: str, file: Path, tmp_path: Path) -> None:
     with FtpClient() as client, (tmp_path / "part").open("wb") as out:
         got = client.partial_get(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
@@ -224,22 +225,24 @@ class Operation(Generic[T]):
         """Abort it when `bytes_done` does not grow for so many seconds while it is `waiting`."""
         if seconds is None or self._returned:
             return
-        seen = -1
+        seen, since = -1, 0.0
 
         def look() -> None:
-            nonlocal seen
+            nonlocal seen, since
             if self._returned:
                 return
-            now = self.bytes_done
-            if now == seen and waiting():
+            now, moment = self.bytes_done, time.monotonic()
+            if now != seen or not waiting():
+                seen, since = now, moment
+            elif moment - since >= seconds:
                 self.fail(
                     GlobusTimeoutError(
                         f"{self.what}: no data for {seconds:g} s, {now} bytes moved; aborted"
                     )
                 )
                 return
-            seen = now
-            self._timer = runtime.later(seconds, look)
+            # often enough to be late by a quarter at most
+            self._timer = runtime.later(max(seconds / 4, 0.01), look)
 
         look()
 

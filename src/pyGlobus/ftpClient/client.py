@@ -71,7 +71,8 @@ class FtpClient(FtpSession):
             into: a descriptor, or what has one: the data goes there without Python in between.
                 When None, call `register_read` until it tells the end of the file.
             file_offset: where in that file the remote file's first byte belongs.
-            stall_timeout: seconds without data after which the transfer is aborted.
+            stall_timeout: seconds without data after which the transfer is aborted; a pipe that
+                nobody reads does not count.
 
         Returns:
             An operation whose result is the number of bytes that came.

@@ -407,7 +407,7 @@ class FtpSession(Handle):
             lib.cog_pump_start_get(pump.pointer, self._session.pointer)
         else:
             lib.cog_pump_start_put(pump.pointer, self._session.pointer)
-        operation.limit_stall(stall_timeout)
+        operation.limit_stall(stall_timeout, lambda: not pump.waits())
         return operation
 
     def _block(
@@ -473,6 +473,11 @@ class _Pump:
             if self.pointer != ffi.NULL:
                 self._count = lib.cog_pump_bytes(self.pointer)
             return self._count
+
+    def waits(self) -> bool:
+        """Whether it waits for the other end of a pipe, and not for the server."""
+        with self._lock:
+            return self.pointer != ffi.NULL and bool(lib.cog_pump_waits(self.pointer))
 
     def stop(self) -> None:
         with self._lock:

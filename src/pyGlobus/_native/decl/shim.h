@@ -74,6 +74,7 @@ cog_pump *cog_pump_new(
     cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first);
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
+int cog_pump_waits(const cog_pump *pump);
 void cog_pump_stop(cog_pump *pump);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);

@@ -39,6 +39,7 @@ struct cog_pump
     globus_object_t    *error;
 
     _Atomic int         stopped;
+    _Atomic int         waiting;        /* for the other end of a pipe */
     _Atomic int         eof;
     _Atomic int         local_errno;
     _Atomic int64_t     bytes;
@@ -239,6 +240,11 @@ static void start(
     release(pump);      /* the starter's own hold */
 }
 
+int cog_pump_waits(const cog_pump *pump)
+{
+    return atomic_load(&pump->waiting);
+}
+
 void cog_pump_stop(cog_pump *pump)
 {
     atomic_store(&pump->stopped, 1);
@@ -250,14 +256,15 @@ static int wait_for(cog_pump *pump, short events)
 {
     struct pollfd poll_fd = { .fd = pump->fd, .events = events };
 
-    while (!atomic_load(&pump->stopped) && !atomic_load(&pump->local_errno))
+    int ready = poll(&poll_fd, 1, 0) > 0;
+
+    atomic_store(&pump->waiting, !ready);
+    while (!ready && !atomic_load(&pump->stopped) && !atomic_load(&pump->local_errno))
     {
-        if (poll(&poll_fd, 1, 200) > 0)
-        {
-            return 0;
-        }
+        ready = poll(&poll_fd, 1, 200) > 0;
     }
-    return ECANCELED;
+    atomic_store(&pump->waiting, 0);
+    return ready ? 0 : ECANCELED;
 }
 
 /* --- get: from the server to the descriptor -------------------------------------------------- */
