@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -105,6 +106,10 @@ cog_pump *cog_pump_new(
     }
     pump->seekable = lseek(pump->fd, 0, SEEK_CUR) >= 0;
     pump->is_pipe = fstat(pump->fd, &status) == 0 && S_ISFIFO(status.st_mode);
+    if (pump->is_pipe)
+    {
+        fcntl(pump->fd, F_SETPIPE_SZ, 1 << 20);     /* fewer turns; where it is allowed */
+    }
     /* a pipe takes blocks in their order only: one at a time */
     pump->blocks = pump->seekable ? blocks : 1;
     pump->memory = take_memory((size_t) pump->blocks * block_size);
@@ -267,6 +272,19 @@ static int wait_for(cog_pump *pump, short events)
     return ready ? 0 : ECANCELED;
 }
 
+/* How much a pipe that is ready takes without blocking: all it holds when it is empty, else a page. */
+static size_t pipe_room(cog_pump *pump, size_t length)
+{
+    int unread = 1, size = PIPE_BUF;
+
+    if (ioctl(pump->fd, FIONREAD, &unread) == 0 && unread == 0)
+    {
+        size = fcntl(pump->fd, F_GETPIPE_SZ);
+        size = size < PIPE_BUF ? PIPE_BUF : size;
+    }
+    return length < (size_t) size ? length : (size_t) size;
+}
+
 /* --- get: from the server to the descriptor -------------------------------------------------- */
 
 static int write_block(cog_pump *pump, const globus_byte_t *data, size_t length, int64_t offset)
@@ -282,8 +300,7 @@ static int write_block(cog_pump *pump, const globus_byte_t *data, size_t length,
         }
         put = pump->seekable
             ? pwrite(pump->fd, data, length, pump->base + offset)
-            /* a pipe that is ready takes this much without blocking */
-            : write(pump->fd, data, pump->is_pipe && length > PIPE_BUF ? PIPE_BUF : length);
+            : write(pump->fd, data, pump->is_pipe ? pipe_room(pump, length) : length);
         if (put < 0 && (errno == EINTR || (errno == EAGAIN && !pump->seekable)))
         {
             continue;
