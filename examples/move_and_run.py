@@ -13,9 +13,9 @@ from pyGlobus.gramClient import GramClient
 gridftp, gram = os.environ["COGKIT_SANDBOX_GRIDFTP"], os.environ["COGKIT_SANDBOX_GRAM"]
 
 with FtpClient() as ftp, open("/etc/hostname", "rb") as file:  # noqa: PTH123 - as short as it gets
-    ftp.put(f"{gridftp}/tmp/hostname", source=file).result()
-    print(ftp.size(f"{gridftp}/tmp/hostname").result(), "bytes are there")
+    ftp.put(f"{gridftp}/~/hostname", source=file).result()
+    print(ftp.size(f"{gridftp}/~/hostname").result(), "bytes are there")
 
 with GramClient() as jobs:
-    contact = jobs.submit_request(gram, "&(executable=/bin/rm)(arguments=/tmp/hostname)")
+    contact = jobs.submit_request(gram, "&(executable=/bin/rm)(arguments=hostname)")
     print(contact, jobs.status(contact).state.name)

@@ -34,6 +34,7 @@ def test_the_docstrings_tell_the_truth(
         "rm": grid_env["COGKIT_SANDBOX_GRAM"],
         "timedelta": timedelta,
     }
+    monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     result = doctest.testmod(module, extraglobs=globs)
     assert result.attempted > 0

@@ -2,7 +2,7 @@
 
 Maps ``globus_ftp_client.h``.
 
->>> with FtpClient() as client, open("/tmp/hello", "wb") as file:
+>>> with FtpClient() as client, open("copy", "wb") as file:
 ...     client.get(url, into=file).result()
 6
 
