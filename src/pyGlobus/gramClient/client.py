@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -543,6 +542,8 @@ def _as_default(credential: Credential) -> Iterator[None]:
 
     The C library offers no other way to bring it up with a credential that is in memory only.
     """
+    import tempfile  # rarely needed, and slow to import
+
     before = os.environ.get("X509_USER_PROXY")
     with tempfile.TemporaryDirectory(prefix="pyglobus-") as directory:
         path = Path(directory) / "credential.pem"
