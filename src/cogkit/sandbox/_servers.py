@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def server_environ(layout: Layout, sandbox_id: str) -> dict[str, str]:
     return environ
 
 
-class Server:
+class Server(ABC):
     """One server process that the supervisor owns.
 
     Args:
@@ -96,13 +97,13 @@ class Server:
         self.log = layout.logs / f"{name}.log"
         self.output = layout.logs / f"{name}.out"
 
+    @abstractmethod
     def start(self) -> None:
         """Start the process; :meth:`wait` then waits until it serves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Whether the server answers, now."""
-        raise NotImplementedError
 
     @property
     def alive(self) -> bool:
