@@ -278,7 +278,7 @@ static cog_event run(transfer *server, int fd, int blocks, int64_t base, int64_t
     server->random = 1 + chance(&fate, 1000000);
     server->delay = chance(&fate, 3000);
     server->next = server->content ? first + server->skip : 0;
-    server->pump = cog_pump_new(token, fd, blocks, BLOCK, base, first);
+    server->pump = cog_pump_new(token, fd, blocks, BLOCK, base, first, -1);
     CHECK(server->pump);
     for (i = 0; i < WORKERS; i++)
     {

@@ -51,6 +51,34 @@ class _Lib:
     GLOBUS_FTP_CLIENT_ERROR_PROTOCOL: Final[int]
     GLOBUS_FTP_CLIENT_ERROR_RESPONSE: Final[int]
     GLOBUS_FTP_CLIENT_ERROR_UNEXPECTED_EOF: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_ABUF: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_AUTHZ_ASSERT: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_BUFSIZE: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_CHGRP: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_CHMOD: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_CKSM: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_CLIENTINFO: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_DCAU: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_DCSC: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_DELAYED_PASV: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_ERET: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_ESTO: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_GETPUT: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_MLST: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_PARALLELISM: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_RBUFSIZ: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_RBUFSZ: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_REST_STREAM: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_RETRBUFSIZE: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_SBUF: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_SBUFSIZ: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_SBUSSZ: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_SITE_SETNETSTACK: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_SIZE: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_STORBUFSIZE: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_SYMLINK: Final[int]
+    GLOBUS_FTP_CLIENT_FEATURE_UTIME: Final[int]
+    GLOBUS_FTP_CLIENT_MAYBE: Final[int]
     GLOBUS_FTP_CLIENT_MODULE: Final[Any]
     GLOBUS_FTP_CONTROL_DCAU_DEFAULT: Final[int]
     GLOBUS_FTP_CONTROL_DCAU_NONE: Final[int]
@@ -336,7 +364,7 @@ class _Lib:
     def cog_proxy_set_policy(self, _0: Any, _1: Any, _2: Any, _3: int, /) -> int: ...
     def cog_pump_bytes(self, _0: Any, /) -> int: ...
     def cog_pump_free(self, _0: Any, /) -> None: ...
-    def cog_pump_new(self, _0: int, _1: int, _2: int, _3: int, _4: int, _5: int, /) -> Any: ...
+    def cog_pump_new(self, _0: int, _1: int, _2: int, _3: int, _4: int, _5: int, _6: int, /) -> Any: ...
     def cog_pump_start_get(self, _0: Any, _1: Any, /) -> None: ...
     def cog_pump_start_put(self, _0: Any, _1: Any, /) -> None: ...
     def cog_pump_stop(self, _0: Any, /) -> None: ...

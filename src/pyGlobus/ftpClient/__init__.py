@@ -19,7 +19,7 @@ from __future__ import annotations
 from . import constants as _constants
 from .attributes import Dcau, FtpClientHandleAttr, FtpClientOperationAttr, Layout, TcpBuffer
 from .client import FtpClient
-from .constants import DcauMode, FtpError, Mode, Protection, Striping, Type
+from .constants import DcauMode, Feature, FtpError, Mode, Protection, Striping, Type
 from .errors import (
     FtpClientConnectionError,
     FtpClientException,
@@ -33,6 +33,7 @@ from .errors import (
     FtpClientValueError,
 )
 from .listing import FtpEntry, parse_fact_line
+from .listings import FtpScan
 from .marker import FtpClientRestartMarker
 from .session import Block
 
@@ -40,6 +41,7 @@ __all__ = [
     "Block",
     "Dcau",
     "DcauMode",
+    "Feature",
     "FtpClient",
     "FtpClientConnectionError",
     "FtpClientException",
@@ -56,6 +58,7 @@ __all__ = [
     "FtpClientValueError",
     "FtpEntry",
     "FtpError",
+    "FtpScan",
     "Layout",
     "Mode",
     "Protection",

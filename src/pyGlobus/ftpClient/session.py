@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, OperationCancelledError
@@ -19,9 +19,7 @@ from .attributes import FtpClientHandleAttr, FtpClientOperationAttr
 from .constants import FtpError
 from .errors import FtpClientException, check_ftp, ftp_error
 from .marker import FtpClientRestartMarker
-
-if TYPE_CHECKING:
-    pass
+from .pump import ON_PUMP_COMPLETE, Pump
 
 __all__ = [
     "COMMAND_TIMEOUT",
@@ -33,6 +31,7 @@ __all__ = [
     "DoneFunc",
     "FtpSession",
     "HasFileno",
+    "Transfer",
     "marker_text",
 ]
 
@@ -48,8 +47,6 @@ COMMAND_TIMEOUT = 60.0
 """Seconds a command may take."""
 STALL_TIMEOUT = 60.0
 """Seconds a transfer may go without moving a byte."""
-_BLOCK_SIZE = 1 << 20
-_BLOCKS = 4
 _CLOSE_GRACE = 6.0
 
 
@@ -71,6 +68,25 @@ class Block:
     """Where they belong in the file."""
     eof: bool
     """Whether the file ends with this block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What a transfer with one end here is asked to do."""
+
+    verb: str
+    """``get``, ``put`` or ``list``."""
+    url: str
+    op_attr: FtpClientOperationAttr | None
+    done_func: DoneFunc | None
+    arg: Any
+    descriptor: int | HasFileno | None
+    marker: FtpClientRestartMarker | None
+    file_offset: int
+    stall_timeout: float | None
+    first: int = 0
+    """Offset of the first byte that a pump moves, and of the end; -1: none."""
+    end: int = -1
 
 
 # C handles that Globus did not let go of: it may still write to them
@@ -284,13 +300,13 @@ class FtpSession(Handle):
     def _simple(
         self,
         name: str,
+        function: Callable[..., int],
         url: str,
         op_attr: FtpClientOperationAttr | None,
         done_func: DoneFunc | None,
         arg: Any,
         timeout: float | None,
     ) -> Operation[None]:
-        function = _SIMPLE[name]
         return self._command(
             name, url, op_attr, lambda event: None, done_func, arg, timeout,
             lambda c_url, attr, token: function(
@@ -298,80 +314,43 @@ class FtpSession(Handle):
             ),
         )  # fmt: skip
 
-    def _listing(
-        self,
-        name: str,
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        done_func: DoneFunc | None,
-        arg: Any,
-        into: int | HasFileno | None,
-        stall_timeout: float | None,
-    ) -> Operation[int]:
-        function = _LISTINGS[name]
-        return self._transfer(
-            f"list {shown(url)}", url, op_attr, done_func, arg, into, "get", None, 0, stall_timeout,
-            lambda c_url, attr, on_complete, token: function(
-                self._session.pointer, c_url, attr, on_complete, token
-            ),
-        )  # fmt: skip
-
     def _transfer(
-        self,
-        what: str,
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        done_func: DoneFunc | None,
-        arg: Any,
-        descriptor: int | HasFileno | None,
-        direction: str,
-        marker: FtpClientRestartMarker | None,
-        file_offset: int,
-        stall_timeout: float | None,
-        call: Callable[[bytes, Any, Any, Any], int],
-        *,
-        first: int = 0,
+        self, transfer: Transfer, call: Callable[[bytes, Any, Any, Any], int]
     ) -> Operation[int]:
-        c_url = urls(url)[0]
-        attr = self._attr(op_attr, url)
+        """Start a transfer of whose two ends one is here; `call` is the C function."""
+        what = f"{transfer.verb} {shown(transfer.url)}"
+        c_url = urls(transfer.url)[0]
+        attr = self._attr(transfer.op_attr, transfer.url)
         session = self._session
-        if descriptor is None:
-            moved = [0]
-            session.moved = moved
-            operation = self._operation(
-                what, lambda event: moved[0], attr, keep=(c_url, attr, marker),
-                progress=lambda: moved[0], transfer=True,
-            )  # fmt: skip
-            self._start(
-                operation,
-                lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
-                done_func, arg, None,
-            )  # fmt: skip
-            operation.limit_stall(stall_timeout, lambda: session.blocks > 0)
-            return operation
-        return self._pump(
-            what, c_url, attr, done_func, arg, descriptor, direction, marker, file_offset,
-            stall_timeout, call, first,
+        if transfer.descriptor is not None:
+            return self._pump(transfer, what, c_url, attr, call)
+        moved = [0]
+        operation = self._operation(
+            what, lambda event: moved[0], attr, keep=(c_url, attr, transfer),
+            progress=lambda: moved[0], transfer=True,
         )  # fmt: skip
+        session.moved = moved
+        self._start(
+            operation,
+            lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
+            transfer.done_func, transfer.arg, None,
+        )  # fmt: skip
+        operation.limit_stall(transfer.stall_timeout, lambda: session.blocks > 0)
+        return operation
 
     def _pump(
         self,
+        transfer: Transfer,
         what: str,
         c_url: bytes,
         attr: FtpClientOperationAttr,
-        done_func: DoneFunc | None,
-        arg: Any,
-        descriptor: int | HasFileno,
-        direction: str,
-        marker: FtpClientRestartMarker | None,
-        file_offset: int,
-        stall_timeout: float | None,
         call: Callable[[bytes, Any, Any, Any], int],
-        first: int,
     ) -> Operation[int]:
         """A transfer whose data the shim moves, without Python."""
-        number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
-        pump = _Pump()
+        end = transfer.descriptor
+        assert end is not None
+        number = end if isinstance(end, int) else end.fileno()
+        pump = Pump()
 
         def convert(event: Any) -> int:
             pump.end()
@@ -388,13 +367,13 @@ class FtpSession(Handle):
 
         operation: Operation[int] = Operation(
             what, convert, abort=abort, settled=self._session.idle,
-            lost=self._session.lost, keep=(c_url, attr, marker), progress=pump.bytes,
+            lost=self._session.lost, keep=(c_url, attr, transfer), progress=pump.bytes,
         )  # fmt: skip
 
         def start(token: Any) -> int:
-            pump.begin(token, number, file_offset, first)
+            pump.begin(token, number, transfer.file_offset, transfer.first, transfer.end)
             try:
-                result = call(c_url, attr.pointer(), _ON_PUMP_COMPLETE, pump.pointer)
+                result = call(c_url, attr.pointer(), ON_PUMP_COMPLETE, pump.pointer)
             except BaseException:
                 pump.end()
                 raise
@@ -402,12 +381,12 @@ class FtpSession(Handle):
                 pump.end()
             return result
 
-        self._start(operation, start, done_func, arg, None)
-        if direction == "get":
-            lib.cog_pump_start_get(pump.pointer, self._session.pointer)
-        else:
+        self._start(operation, start, transfer.done_func, transfer.arg, None)
+        if transfer.verb == "put":
             lib.cog_pump_start_put(pump.pointer, self._session.pointer)
-        operation.limit_stall(stall_timeout, lambda: not pump.waits())
+        else:
+            lib.cog_pump_start_get(pump.pointer, self._session.pointer)
+        operation.limit_stall(transfer.stall_timeout, lambda: not pump.waits())
         return operation
 
     def _block(
@@ -452,56 +431,5 @@ class FtpSession(Handle):
         return operation
 
 
-class _Pump:
-    """The shim's pump, from `begin` to `end`; afterwards its last count."""
-
-    def __init__(self) -> None:
-        self.pointer: Any = ffi.NULL
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def begin(self, token: Any, descriptor: int, file_offset: int, first: int) -> None:
-        pointer = lib.cog_pump_new(
-            int(ffi.cast("uintptr_t", token)), descriptor, _BLOCKS, _BLOCK_SIZE, file_offset, first
-        )
-        if pointer == ffi.NULL:
-            raise OSError(ffi.errno, os.strerror(ffi.errno))
-        self.pointer = pointer
-
-    def bytes(self) -> int:
-        with self._lock:
-            if self.pointer != ffi.NULL:
-                self._count = lib.cog_pump_bytes(self.pointer)
-            return self._count
-
-    def waits(self) -> bool:
-        """Whether it waits for the other end of a pipe, and not for the server."""
-        with self._lock:
-            return self.pointer != ffi.NULL and bool(lib.cog_pump_waits(self.pointer))
-
-    def stop(self) -> None:
-        with self._lock:
-            if self.pointer != ffi.NULL:
-                lib.cog_pump_stop(self.pointer)
-
-    def end(self) -> None:
-        self.bytes()
-        with self._lock:
-            pointer, self.pointer = self.pointer, ffi.NULL
-        if pointer != ffi.NULL:
-            lib.cog_pump_free(pointer)
-
-
 ON_COMPLETE = ffi.addressof(lib, "cog_on_ftp_complete")
 ON_DATA = ffi.addressof(lib, "cog_on_ftp_data")
-_ON_PUMP_COMPLETE = ffi.addressof(lib, "cog_on_pump_complete")
-_SIMPLE = {
-    "mkdir": lib.globus_ftp_client_mkdir,
-    "rmdir": lib.globus_ftp_client_rmdir,
-    "delete": lib.globus_ftp_client_delete,
-}
-_LISTINGS = {
-    "list": lib.globus_ftp_client_list,
-    "verbose_list": lib.globus_ftp_client_verbose_list,
-    "machine_list": lib.globus_ftp_client_machine_list,
-}

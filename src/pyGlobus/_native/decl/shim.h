@@ -71,7 +71,8 @@ globus_result_t cog_proxy_set_policy(
 /* pump */
 typedef ... cog_pump;
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first);
+    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first,
+    int64_t end);
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
 int cog_pump_waits(const cog_pump *pump);

@@ -29,6 +29,7 @@ struct cog_pump
     int                 blocks;
     size_t              block_size;
     int64_t             base;           /* of the file: where offset 0 of the transfer lies */
+    int64_t             end;            /* of a put: the offset to stop before, or -1 */
     globus_byte_t      *memory;
 
     pthread_mutex_t     order;          /* held while a block is read and handed over */
@@ -83,7 +84,8 @@ static void give_memory(globus_byte_t *memory, size_t size)
 }
 
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first)
+    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first,
+    int64_t end)
 {
     cog_pump *pump = calloc(1, sizeof *pump);
     struct stat status;
@@ -96,6 +98,7 @@ cog_pump *cog_pump_new(
     pump->token = token;
     pump->block_size = block_size;
     pump->base = base;
+    pump->end = end;
     pump->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (pump->fd < 0)
     {
@@ -378,12 +381,21 @@ void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle)
 
 /* --- put: from the descriptor to the server -------------------------------------------------- */
 
-/* Fills the block unless the file ends.  Returns the length, or -errno. */
-static ssize_t read_block(cog_pump *pump, globus_byte_t *buffer)
+/* How much the next block takes: less than a whole one at the end of a part. */
+static size_t next_size(const cog_pump *pump)
+{
+    int64_t left = pump->end - pump->position;
+
+    return pump->end < 0 || left >= (int64_t) pump->block_size ? pump->block_size
+         : left > 0 ? (size_t) left : 0;
+}
+
+/* Fills `size` bytes unless the file ends.  Returns the length, or -errno. */
+static ssize_t read_block(cog_pump *pump, globus_byte_t *buffer, size_t size)
 {
     size_t length = 0;
 
-    while (length < pump->block_size)
+    while (length < size)
     {
         ssize_t got;
         int failed = pump->seekable ? 0 : wait_for(pump, POLLIN);
@@ -393,9 +405,9 @@ static ssize_t read_block(cog_pump *pump, globus_byte_t *buffer)
             return -failed;
         }
         got = pump->seekable
-            ? pread(pump->fd, buffer + length, pump->block_size - length,
+            ? pread(pump->fd, buffer + length, size - length,
                     pump->base + pump->position + (int64_t) length)
-            : read(pump->fd, buffer + length, pump->block_size - length);
+            : read(pump->fd, buffer + length, size - length);
         if (got < 0 && (errno == EINTR || (errno == EAGAIN && !pump->seekable)))
         {
             continue;
@@ -442,7 +454,7 @@ static void write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globu
     pthread_mutex_lock(&pump->order);
     if (!atomic_load(&pump->eof) && !atomic_load(&pump->local_errno))
     {
-        length = read_block(pump, buffer);
+        length = read_block(pump, buffer, next_size(pump));
         if (length >= 0)
         {
             int64_t offset = pump->position;

@@ -88,9 +88,11 @@ globus_result_t cog_proxy_set_policy(
 
 /* pump.c */
 typedef struct cog_pump cog_pump;
-/* Offset x of the transfer is byte `base` + x of the file; `first` is the offset it begins with. */
+/* Offset x of the transfer is byte `base` + x of the file; `first` is the offset it begins with, and
+ * `end` the one before which a put ends, or -1: with the file. */
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first);
+    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first,
+    int64_t end);
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
 /* Whether it waits for the other end of a pipe, rather than for the server. */

@@ -1,0 +1,390 @@
+"""Files and directories: what is told of them, and what can be done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from .._core.buffers import shown, urls
+from .._core.errors import GlobusException, text_of
+from .._core.operation import Operation
+from .._native import ffi, lib
+from .attributes import FtpClientOperationAttr
+from .constants import Feature
+from .errors import FtpClientValueError, check_ftp
+from .listing import FtpEntry, parse_fact_line
+from .session import COMMAND_TIMEOUT, ON_COMPLETE, DoneFunc, FtpSession
+
+__all__ = ["FtpFiles"]
+
+T = TypeVar("T")
+
+CHECKSUM_TIMEOUT = 3600.0
+"""Seconds that a server may take to read a file."""
+_REPLY = 1 << 16
+
+
+class FtpFiles(FtpSession):
+    """Commands about one file or directory."""
+
+    def mlst(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[FtpEntry]:
+        """The facts about one file or directory (MLST, RFC 3659, globus_ftp_client_mlst)."""
+        function = lib.globus_ftp_client_mlst
+        return self._text("stat", function, url, op_attr, done_func, arg, timeout, parse_fact_line)
+
+    def stat(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[str]:
+        """What STAT says of a file or directory, as ``ls -l`` would (globus_ftp_client_stat).
+
+        One line for a file, one for each entry of a directory; `mlst` and `scandir` tell the same
+        in a form that is meant for programs.
+        """
+        return self._text("stat", lib.globus_ftp_client_stat, url, op_attr, done_func, arg, timeout)
+
+    def cwd(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[str]:
+        """Change the session's directory; gives the server's reply (CWD, globus_ftp_client_cwd).
+
+        URLs name whole paths, so what follows does not depend on it; it tells whether the
+        directory is there and open to us.
+        """
+        return self._text("cwd", lib.globus_ftp_client_cwd, url, op_attr, done_func, arg, timeout)
+
+    def exists(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[bool]:
+        """Whether there is a file or directory (globus_ftp_client_exists)."""
+        return self._command(
+            "look for", url, op_attr, lambda event: True, done_func, arg, timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_exists(
+                self._session.pointer, c_url, attr, ON_COMPLETE, token
+            ),
+            on_error=_absent,
+        )  # fmt: skip
+
+    def size(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[int]:
+        """The size of a file in bytes (SIZE, globus_ftp_client_size)."""
+        size = ffi.new("globus_off_t *")
+        return self._command(
+            "size of", url, op_attr, lambda event: int(size[0]), done_func, arg, timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_size(
+                self._session.pointer, c_url, attr, size, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    def modification_time(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[datetime]:
+        """When a file was last changed, UTC (MDTM, globus_ftp_client_modification_time)."""
+        when = ffi.new("globus_abstime_t *")
+        return self._command(
+            "modification time of", url, op_attr,
+            lambda event: datetime.fromtimestamp(when.tv_sec, UTC), done_func, arg, timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_modification_time(
+                self._session.pointer, c_url, attr, when, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    def cksm(
+        self,
+        url: str,
+        algorithm: str = "MD5",
+        offset: int = 0,
+        length: int = -1,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = CHECKSUM_TIMEOUT,
+    ) -> Operation[str]:
+        """The checksum of a file or a part of it, in hexadecimal (CKSM; globus_ftp_client_cksm).
+
+        Args:
+            url: the file.
+            algorithm: one that the server has: GCT's have MD5, ADLER32, SHA1, SHA256, SHA512.
+            offset: first byte.
+            length: bytes; -1: to the end of the file.
+            op_attr: attributes of this operation.
+            done_func: called with ``(arg, client, error)`` at the end.
+            arg: for `done_func`.
+            timeout: the server reads the whole file before it answers.
+        """
+        # the library copies the server's reply as long as it is
+        place = ffi.new("char[]", _REPLY)
+        name = _word(algorithm, "algorithm")
+        return self._command(
+            f"{algorithm} checksum of", url, op_attr, lambda event: text_of(place), done_func, arg,
+            timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_cksm(
+                self._session.pointer, c_url, attr, place, offset, length, name, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    def feat(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[Mapping[Feature, bool | None]]:
+        """What the server can do (FEAT, RFC 2389; globus_ftp_client_feat).
+
+        Returns:
+            An operation with True or False for each feature that the library knows of, and None
+            where the library has not looked.
+        """
+        features = ffi.new("globus_ftp_client_features_t *")
+        check_ftp(lib.globus_ftp_client_features_init(features), "features")
+        features = ffi.gc(features, lib.globus_ftp_client_features_destroy)
+        return self._command(
+            "features of", url, op_attr, lambda event: _supported(features), done_func, arg,
+            timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_feat(
+                self._session.pointer, c_url, attr, features, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    # --- changing them --------------------------------------------------------------------------
+
+    def mkdir(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[None]:
+        """Make a directory (globus_ftp_client_mkdir)."""
+        function = lib.globus_ftp_client_mkdir
+        return self._simple("mkdir", function, url, op_attr, done_func, arg, timeout)
+
+    def rmdir(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[None]:
+        """Remove an empty directory (globus_ftp_client_rmdir)."""
+        function = lib.globus_ftp_client_rmdir
+        return self._simple("rmdir", function, url, op_attr, done_func, arg, timeout)
+
+    def delete(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[None]:
+        """Remove a file (globus_ftp_client_delete)."""
+        function = lib.globus_ftp_client_delete
+        return self._simple("delete", function, url, op_attr, done_func, arg, timeout)
+
+    def move(
+        self,
+        source_url: str,
+        dest_url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[None]:
+        """Rename a file on its server (RNFR, RNTO; globus_ftp_client_move)."""
+        dest = urls(dest_url)[0]
+        return self._command(
+            f"move to {shown(dest_url)}:", source_url, op_attr, lambda event: None, done_func, arg,
+            timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_move(
+                self._session.pointer, c_url, dest, attr, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    def chmod(
+        self,
+        url: str,
+        mode: int,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[None]:
+        """Set permissions, as in `os.chmod` (SITE CHMOD, globus_ftp_client_chmod)."""
+        return self._command(
+            "chmod", url, op_attr, lambda event: None, done_func, arg, timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_chmod(
+                self._session.pointer, c_url, mode, attr, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    def chgrp(
+        self,
+        url: str,
+        group: str | int,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[None]:
+        """Set the group, by name or number (SITE CHGRP, globus_ftp_client_chgrp)."""
+        name = _word(str(group), "group")
+        return self._command(
+            "chgrp", url, op_attr, lambda event: None, done_func, arg, timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_chgrp(
+                self._session.pointer, c_url, name, attr, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    def utime(
+        self,
+        url: str,
+        when: datetime,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[None]:
+        """Set when a file was last changed (SITE UTIME, globus_ftp_client_utime).
+
+        Args:
+            url: the file.
+            when: whole seconds; without a zone it is this machine's time, as in `datetime`.
+            op_attr: attributes of this operation.
+            done_func: called with ``(arg, client, error)`` at the end.
+            arg: for `done_func`.
+            timeout: deadline.
+        """
+        moment = when.astimezone(UTC)
+        tm = ffi.new("struct tm *")
+        tm.tm_year, tm.tm_mon, tm.tm_mday = moment.year - 1900, moment.month - 1, moment.day
+        tm.tm_hour, tm.tm_min, tm.tm_sec = moment.hour, moment.minute, moment.second
+        return self._command(
+            "utime", url, op_attr, lambda event: None, done_func, arg, timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_utime(
+                self._session.pointer, c_url, tm, attr, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    def symlink(
+        self,
+        url: str,
+        link_url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = COMMAND_TIMEOUT,
+    ) -> Operation[None]:
+        """Make `link_url` a symbolic link to `url` (SITE SYMLINK, globus_ftp_client_symlink)."""
+        link = urls(link_url)[0]
+        return self._command(
+            f"link {shown(link_url)} to", url, op_attr, lambda event: None, done_func, arg,
+            timeout,
+            lambda c_url, attr, token: lib.globus_ftp_client_symlink(
+                self._session.pointer, c_url, link, attr, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+    def _text(
+        self,
+        verb: str,
+        function: Callable[..., int],
+        url: str,
+        op_attr: FtpClientOperationAttr | None,
+        done_func: DoneFunc | None,
+        arg: Any,
+        timeout: float | None,
+        convert: Callable[[str], T] = str,  # type: ignore[assignment]
+    ) -> Operation[T]:
+        """A command that is answered by some text, which the library hands over."""
+        text, length = ffi.new("globus_byte_t **"), ffi.new("globus_size_t *")
+
+        def take(event: Any) -> T:
+            raw = bytes(ffi.buffer(text[0], length[0]))
+            lib.free(text[0])
+            return convert(raw.decode("utf-8", "surrogateescape"))
+
+        return self._command(
+            verb, url, op_attr, take, done_func, arg, timeout,
+            lambda c_url, attr, token: function(
+                self._session.pointer, c_url, attr, text, length, ON_COMPLETE, token
+            ),
+        )  # fmt: skip
+
+
+def _absent(error: GlobusException) -> bool:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return False
+    raise error
+
+
+def _word(text: str, what: str) -> bytes:
+    """One word of a command line."""
+    if not text.isprintable() or not text or " " in text:
+        raise FtpClientValueError(f"not a name of a {what}: {text!r}")
+    return text.encode()
+
+
+def _supported(features: Any) -> Mapping[Feature, bool | None]:
+    answer = ffi.new("globus_ftp_client_tristate_t *")
+    known: dict[Feature, bool | None] = {}
+    for feature in Feature:
+        check_ftp(
+            lib.globus_ftp_client_is_feature_supported(features, answer, feature), feature.name
+        )
+        known[feature] = None if answer[0] == lib.GLOBUS_FTP_CLIENT_MAYBE else bool(answer[0])
+    return MappingProxyType(known)

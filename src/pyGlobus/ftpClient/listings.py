@@ -1,0 +1,219 @@
+"""Listings: as text, and entry by entry from directories of any size."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from .._core.operation import Operation
+from .._native import lib
+from .attributes import FtpClientOperationAttr
+from .errors import FtpClientException
+from .listing import FtpEntry, parse_fact_line
+from .session import STALL_TIMEOUT, Block, DoneFunc, HasFileno, Transfer
+from .transfers import FtpTransfers
+
+__all__ = ["FtpListings", "FtpScan"]
+
+_SCAN_BUFFERS = 3
+_SCAN_BLOCK = 128 << 10
+
+
+class FtpListings(FtpTransfers):
+    """What lists directories."""
+
+    def list(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: int | HasFileno | None = None,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """List names (NLST, globus_ftp_client_list); the text comes as the data of a `get`."""
+        function = lib.globus_ftp_client_list
+        return self._listing(function, url, op_attr, done_func, arg, into, stall_timeout)
+
+    def verbose_list(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: int | HasFileno | None = None,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """List as ``ls -l`` (LIST, globus_ftp_client_verbose_list), as the data of a `get`."""
+        function = lib.globus_ftp_client_verbose_list
+        return self._listing(function, url, op_attr, done_func, arg, into, stall_timeout)
+
+    def machine_list(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: int | HasFileno | None = None,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """List facts (MLSD, RFC 3659, globus_ftp_client_machine_list), as the data of a `get`."""
+        function = lib.globus_ftp_client_machine_list
+        return self._listing(function, url, op_attr, done_func, arg, into, stall_timeout)
+
+    def recursive_list(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: int | HasFileno | None = None,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """List facts of a whole tree (MLSR, GCT's own; globus_ftp_client_recursive_list)."""
+        function = lib.globus_ftp_client_recursive_list
+        return self._listing(function, url, op_attr, done_func, arg, into, stall_timeout)
+
+    def scandir(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        *,
+        recursive: bool = False,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> FtpScan:
+        """The entries of a directory one by one, as they come, like `os.scandir`.
+
+        A million entries need no more memory than ten.  Iterate with ``for`` or ``async for``;
+        leave early with `FtpScan.close` or a ``with`` statement.  The client is busy until then.
+
+        >>> with FtpClient() as client, client.scandir(parent) as entries:
+        ...     sorted(entry.name for entry in entries)
+        ['x']
+
+        Args:
+            url: the directory.
+            op_attr: attributes of this operation.
+            recursive: the whole tree below, names relative to `url` (MLSR).
+            stall_timeout: seconds that the server may be silent.
+
+        Raises:
+            FtpClientException: from the iteration; `ValueError` for a line that is no entry.
+        """
+        start = self.recursive_list if recursive else self.machine_list
+        return FtpScan(self, start(url, op_attr, stall_timeout=stall_timeout))
+
+    def _listing(
+        self,
+        function: Callable[..., int],
+        url: str,
+        op_attr: FtpClientOperationAttr | None,
+        done_func: DoneFunc | None,
+        arg: Any,
+        into: int | HasFileno | None,
+        stall_timeout: float | None,
+    ) -> Operation[int]:
+        return self._transfer(
+            Transfer("list", url, op_attr, done_func, arg, into, None, 0, stall_timeout),
+            lambda c_url, attr, on_complete, token: function(
+                self._session.pointer, c_url, attr, on_complete, token
+            ),
+        )
+
+
+class FtpScan:
+    """An iterator over the entries of a directory, and a context manager; see `scandir`.
+
+    ``.`` and ``..`` are left out.
+    """
+
+    def __init__(self, client: FtpTransfers, operation: Operation[int]) -> None:
+        self._client = client
+        self._operation = operation
+        self._entries: collections.deque[FtpEntry] = collections.deque()
+        self._rest = b""
+        self._blocks: collections.deque[tuple[bytearray, Operation[Block]]] = collections.deque()
+        for _ in range(_SCAN_BUFFERS):
+            self._register(bytearray(_SCAN_BLOCK))
+
+    def close(self) -> None:
+        """Stop, and let the client go on with something else."""
+        if not self._operation.done():
+            self._operation.cancel()
+            self._operation.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[FtpEntry]:
+        return self
+
+    def __next__(self) -> FtpEntry:
+        while not self._entries:
+            if not self._blocks:
+                self._operation.result()
+                raise StopIteration
+            buffer, block = self._blocks.popleft()
+            try:
+                self._take(buffer, block.result())
+            except FtpClientException:
+                self._blocks.clear()
+                self._operation.result()  # what ended the listing says more
+                raise
+            except BaseException:
+                self.close()
+                raise
+        return self._entries.popleft()
+
+    def __aiter__(self) -> AsyncIterator[FtpEntry]:
+        return self
+
+    async def __anext__(self) -> FtpEntry:
+        while not self._entries:
+            if not self._blocks:
+                await self._operation
+                raise StopAsyncIteration
+            buffer, block = self._blocks.popleft()
+            try:
+                self._take(buffer, await block)
+            except FtpClientException:
+                self._blocks.clear()
+                await self._operation
+                raise
+            except BaseException:
+                self._operation.cancel()
+                raise
+        return self._entries.popleft()
+
+    def _register(self, buffer: bytearray) -> None:
+        # refused when the listing has failed already; its operation tells why
+        with contextlib.suppress(FtpClientException):
+            self._blocks.append((buffer, self._client.register_read(buffer)))
+
+    def _take(self, buffer: bytearray, block: Block) -> None:
+        lines = (self._rest + memoryview(buffer)[: block.length]).split(b"\n")
+        self._rest = b"" if block.eof else lines.pop()
+        for line in lines:
+            if line.strip():
+                entry = parse_fact_line(line.decode("utf-8", "surrogateescape"))
+                if entry.type not in ("cdir", "pdir"):
+                    self._entries.append(entry)
+        if block.eof:
+            self._blocks.clear()
+        else:
+            self._register(buffer)

@@ -1,0 +1,61 @@
+"""The shim's pump, as Python sees it: bulk data between a descriptor and a transfer."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from .._native import ffi, lib
+
+__all__ = ["ON_PUMP_COMPLETE", "Pump"]
+
+_BLOCK_SIZE = 1 << 20
+_BLOCKS = 4
+
+
+class Pump:
+    """The shim's pump, from `begin` to `end`; afterwards its last count."""
+
+    def __init__(self) -> None:
+        self.pointer: Any = ffi.NULL
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def begin(self, token: Any, descriptor: int, base: int, first: int, end: int) -> None:
+        """Offset x of the transfer, which goes from `first` to `end`, is byte `base` + x here."""
+        pointer = lib.cog_pump_new(
+            int(ffi.cast("uintptr_t", token)), descriptor, _BLOCKS, _BLOCK_SIZE, base, first, end
+        )
+        if pointer == ffi.NULL:
+            raise OSError(ffi.errno, os.strerror(ffi.errno))
+        self.pointer = pointer
+
+    def bytes(self) -> int:
+        """How many have been moved."""
+        with self._lock:
+            if self.pointer != ffi.NULL:
+                self._count = lib.cog_pump_bytes(self.pointer)
+            return self._count
+
+    def waits(self) -> bool:
+        """Whether it waits for the other end of a pipe, and not for the server."""
+        with self._lock:
+            return self.pointer != ffi.NULL and bool(lib.cog_pump_waits(self.pointer))
+
+    def stop(self) -> None:
+        """Wait for the other end of a pipe no longer."""
+        with self._lock:
+            if self.pointer != ffi.NULL:
+                lib.cog_pump_stop(self.pointer)
+
+    def end(self) -> None:
+        """Free it; Globus holds none of its buffers any more."""
+        self.bytes()
+        with self._lock:
+            pointer, self.pointer = self.pointer, ffi.NULL
+        if pointer != ffi.NULL:
+            lib.cog_pump_free(pointer)
+
+
+ON_PUMP_COMPLETE = ffi.addressof(lib, "cog_on_pump_complete")

@@ -1,0 +1,415 @@
+"""Transfers: get, put and third-party; whole, in part, and with processing at the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._core.buffers import pin, shown, urls
+from .._core.operation import Operation
+from .._native import ffi, lib
+from .attributes import FtpClientOperationAttr
+from .errors import FtpClientValueError
+from .marker import FtpClientRestartMarker
+from .session import (
+    ON_COMPLETE,
+    ON_DATA,
+    STALL_TIMEOUT,
+    Block,
+    DataFunc,
+    DoneFunc,
+    FtpSession,
+    HasFileno,
+    Transfer,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+__all__ = ["FtpTransfers"]
+
+
+class FtpTransfers(FtpSession):
+    """What moves data.
+
+    The ``partial_`` and ``extended_`` forms take the arguments of the whole one, and their own.
+    """
+
+    # --- from the server -----------------------------------------------------------------------
+
+    def get(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        marker: FtpClientRestartMarker | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: int | HasFileno | None = None,
+        file_offset: int = 0,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """Get a file (globus_ftp_client_get).
+
+        Args:
+            url: ``gsiftp://host:port/path``, ``sshftp://...`` or ``ftp://...``.
+            op_attr: attributes of this operation.
+            marker: what has arrived already and need not be sent.
+            done_func: called with ``(arg, client, error)`` at the end.
+            arg: for `done_func`.
+            into: a descriptor, or what has one: the data goes there without Python in between.
+                When None, call `register_read` until it tells the end of the file.
+            file_offset: where in that file the remote file's first byte belongs.
+            stall_timeout: seconds without data after which the transfer is aborted; a pipe that
+                nobody reads does not count.
+
+        Returns:
+            An operation whose result is the number of bytes that came.
+
+        Raises:
+            FtpClientException: from the operation: one of its subclasses.
+        """
+        return self._transfer(
+            Transfer("get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout),
+            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_get(
+                self._session.pointer, c_url, attr, _marker(marker), on_complete, token
+            ),
+        )
+
+    def partial_get(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None,
+        marker: FtpClientRestartMarker | None,
+        offset: int,
+        end_offset: int = -1,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: int | HasFileno | None = None,
+        file_offset: int = 0,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """Get bytes `offset` up to, not including, `end_offset`; -1: to the end of the file.
+
+        The offsets of blocks, and of the marker, are those of the whole file
+        (globus_ftp_client_partial_get).
+        """
+        return self._transfer(
+            Transfer(
+                "get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout,
+                first=offset,
+            ),
+            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_partial_get(
+                self._session.pointer, c_url, attr, _marker(marker), offset, end_offset,
+                on_complete, token,
+            ),
+        )  # fmt: skip
+
+    def extended_get(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None,
+        marker: FtpClientRestartMarker | None,
+        eret_algorithm: str,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: int | HasFileno | None = None,
+        file_offset: int = 0,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """Get what the server makes of a file (ERET, GFD.20; globus_ftp_client_extended_get).
+
+        Args:
+            eret_algorithm: the algorithm and its arguments, such as ``P 100 50``: 50 bytes from
+                offset 100; servers may have others.
+        """
+        algorithm = _algorithm(eret_algorithm)
+        return self._transfer(
+            Transfer("get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout),
+            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_extended_get(
+                self._session.pointer, c_url, attr, _marker(marker), algorithm, on_complete, token
+            ),
+        )
+
+    def register_read(
+        self, buf: WriteableBuffer, data_func: DataFunc | None = None, arg: Any = None
+    ) -> Operation[Block]:
+        """Give the running get (or listing) a buffer to fill (globus_ftp_client_register_read).
+
+        Args:
+            buf: anything writable with the buffer protocol; it is pinned until the block comes.
+                Register several, to keep the data flowing.  In extended block mode blocks come
+                in any order: their offsets tell where they belong.
+            data_func: called with ``(arg, client, error, buffer, length, offset, eof)``.
+            arg: for `data_func`.
+        """
+        memory = pin(buf, writable=True)
+        return self._block(
+            "read", buf, memory, data_func, arg,
+            lambda token: lib.globus_ftp_client_register_read(
+                self._session.pointer, memory, len(memory), ON_DATA, token
+            ),
+        )  # fmt: skip
+
+    # --- to the server -------------------------------------------------------------------------
+
+    def put(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        marker: FtpClientRestartMarker | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        source: int | HasFileno | None = None,
+        file_offset: int = 0,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """Put a file (globus_ftp_client_put).
+
+        Args:
+            url: where to.
+            op_attr: attributes of this operation.
+            marker: what has arrived already and need not be sent.
+            done_func: called with ``(arg, client, error)`` at the end.
+            arg: for `done_func`.
+            source: a descriptor, or what has one, that is read to its end.  When None, call
+                `register_write`, the last time with ``eof=True``.
+            file_offset: where in that file the remote file's first byte lies.
+            stall_timeout: seconds without data after which the transfer is aborted.
+
+        Returns:
+            An operation whose result is the number of bytes that went.
+        """
+        return self._transfer(
+            Transfer(
+                "put", url, op_attr, done_func, arg, source, marker, file_offset, stall_timeout,
+                first=_resume_at(marker),
+            ),
+            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_put(
+                self._session.pointer, c_url, attr, _marker(marker), on_complete, token
+            ),
+        )  # fmt: skip
+
+    def partial_put(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None,
+        marker: FtpClientRestartMarker | None,
+        offset: int,
+        end_offset: int = -1,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        source: int | HasFileno | None = None,
+        file_offset: int = 0,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """Put bytes `offset` up to, not including, `end_offset` of a file that is there already.
+
+        The rest of the remote file stays as it is.  The offsets of blocks are those of the whole
+        file.  With `end_offset` -1 the source is sent to its end; without `source` the end is
+        where ``eof=True`` is registered (globus_ftp_client_partial_put).
+        """
+        return self._transfer(
+            Transfer(
+                "put", url, op_attr, done_func, arg, source, marker, file_offset, stall_timeout,
+                first=max(offset, _resume_at(marker)), end=end_offset,
+            ),
+            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_partial_put(
+                self._session.pointer, c_url, attr, _marker(marker), offset, end_offset,
+                on_complete, token,
+            ),
+        )  # fmt: skip
+
+    def extended_put(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None,
+        marker: FtpClientRestartMarker | None,
+        esto_algorithm: str,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        source: int | HasFileno | None = None,
+        file_offset: int = 0,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """Put what the server is to store in its own way (ESTO; globus_ftp_client_extended_put).
+
+        Args:
+            esto_algorithm: the algorithm and its arguments, such as ``A 100``: store at offset
+                100; servers may have others.
+        """
+        algorithm = _algorithm(esto_algorithm)
+        return self._transfer(
+            Transfer(
+                "put", url, op_attr, done_func, arg, source, marker, file_offset, stall_timeout,
+                first=_resume_at(marker),
+            ),
+            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_extended_put(
+                self._session.pointer, c_url, attr, _marker(marker), algorithm, on_complete, token
+            ),
+        )  # fmt: skip
+
+    def register_write(
+        self,
+        buf: ReadableBuffer,
+        offset: int,
+        eof: bool = False,
+        data_func: DataFunc | None = None,
+        arg: Any = None,
+    ) -> Operation[Block]:
+        """Give the running put a buffer to send (globus_ftp_client_register_write).
+
+        Args:
+            buf: anything with the buffer protocol; do not change it until the block has gone.
+            offset: where it belongs in the file; in stream mode the next byte, always.
+            eof: whether the file ends with it.
+            data_func: called with ``(arg, client, error, buffer, length, offset, eof)``.
+            arg: for `data_func`.
+        """
+        memory = pin(buf)
+        return self._block(
+            "write", buf, memory, data_func, arg,
+            lambda token: lib.globus_ftp_client_register_write(
+                self._session.pointer, memory, len(memory), offset, eof, ON_DATA, token
+            ),
+        )  # fmt: skip
+
+    # --- between servers -----------------------------------------------------------------------
+
+    def third_party_transfer(
+        self,
+        source_url: str,
+        source_attr: FtpClientOperationAttr | None,
+        dest_url: str,
+        dest_attr: FtpClientOperationAttr | None = None,
+        marker: FtpClientRestartMarker | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = None,
+    ) -> Operation[None]:
+        """Have one server send a file to another (globus_ftp_client_third_party_transfer).
+
+        Args:
+            source_url: where from.
+            source_attr: attributes for the source.
+            dest_url: where to.
+            dest_attr: attributes for the destination.
+            marker: what has arrived already.
+            done_func: called with ``(arg, client, error)`` at the end.
+            arg: for `done_func`.
+            timeout: deadline of the whole transfer; none by default, as no data passes here.
+        """
+        return self._third_party(
+            source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
+            lambda source, s_attr, dest, d_attr, token: lib.globus_ftp_client_third_party_transfer(
+                self._session.pointer, source, s_attr, dest, d_attr, _marker(marker), ON_COMPLETE,
+                token,
+            ),
+        )  # fmt: skip
+
+    def partial_third_party_transfer(
+        self,
+        source_url: str,
+        source_attr: FtpClientOperationAttr | None,
+        dest_url: str,
+        dest_attr: FtpClientOperationAttr | None,
+        marker: FtpClientRestartMarker | None,
+        offset: int,
+        end_offset: int = -1,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = None,
+    ) -> Operation[None]:
+        """Bytes `offset` up to, not including, `end_offset`, to the same place at the destination.
+
+        (globus_ftp_client_partial_third_party_transfer)
+        """
+        transfer = lib.globus_ftp_client_partial_third_party_transfer
+        return self._third_party(
+            source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
+            lambda source, s_attr, dest, d_attr, token: transfer(
+                self._session.pointer, source, s_attr, dest, d_attr, _marker(marker), offset,
+                end_offset, ON_COMPLETE, token,
+            ),
+        )  # fmt: skip
+
+    def extended_third_party_transfer(
+        self,
+        source_url: str,
+        source_attr: FtpClientOperationAttr | None,
+        eret_algorithm: str | None,
+        dest_url: str,
+        dest_attr: FtpClientOperationAttr | None,
+        esto_algorithm: str | None,
+        marker: FtpClientRestartMarker | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        timeout: float | None = None,
+    ) -> Operation[None]:
+        """With processing at either server, or None for none there; see `extended_get` and `_put`.
+
+        (globus_ftp_client_extended_third_party_transfer)
+        """
+        eret = ffi.NULL if eret_algorithm is None else _algorithm(eret_algorithm)
+        esto = ffi.NULL if esto_algorithm is None else _algorithm(esto_algorithm)
+        transfer = lib.globus_ftp_client_extended_third_party_transfer
+        return self._third_party(
+            source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
+            lambda source, s_attr, dest, d_attr, token: transfer(
+                self._session.pointer, source, s_attr, eret, dest, d_attr, esto, _marker(marker),
+                ON_COMPLETE, token,
+            ),
+        )  # fmt: skip
+
+    def _third_party(
+        self,
+        source_url: str,
+        source_attr: FtpClientOperationAttr | None,
+        dest_url: str,
+        dest_attr: FtpClientOperationAttr | None,
+        marker: FtpClientRestartMarker | None,
+        done_func: DoneFunc | None,
+        arg: Any,
+        timeout: float | None,
+        call: Callable[[bytes, Any, bytes, Any, Any], int],
+    ) -> Operation[None]:
+        source, dest = urls(source_url, dest_url)
+        s_attr, d_attr = self._attr(source_attr, source_url), self._attr(dest_attr, dest_url)
+        operation = self._operation(
+            f"transfer {shown(source_url)} to {shown(dest_url)}", lambda event: None, s_attr,
+            keep=(source, dest, s_attr, d_attr, marker, call), transfer=True,
+        )  # fmt: skip
+        self._start(
+            operation,
+            lambda token: call(source, s_attr.pointer(), dest, d_attr.pointer(), token),
+            done_func, arg, timeout,
+        )  # fmt: skip
+        return operation
+
+
+def _marker(marker: FtpClientRestartMarker | None) -> Any:
+    return ffi.NULL if marker is None else marker.pointer()
+
+
+def _resume_at(marker: FtpClientRestartMarker | None) -> int:
+    """Where a put goes on: behind what has arrived from the beginning on."""
+    block = marker.first_block if marker is not None else None
+    return block.stop if block is not None and block.start == 0 else 0
+
+
+def _algorithm(text: str) -> bytes:
+    """It becomes a part of a command line: nothing that could end it, and another begin."""
+    if not text or not text.isprintable():
+        raise FtpClientValueError(
+            f"not an algorithm for ERET or ESTO: {text!r}",
+            hint="name and arguments on one line, such as 'P 100 50'",
+        )
+    return text.encode()
