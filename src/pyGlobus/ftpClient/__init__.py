@@ -17,7 +17,7 @@ Transfers whose data Python handles itself register buffers, as in C::
 from __future__ import annotations
 
 from . import constants as _constants
-from .attributes import Dcau, FtpClientHandleAttr, FtpClientOperationAttr, Layout, TcpBuffer
+from .attributes import FtpClientOperationAttr
 from .client import FtpClient
 from .constants import DcauMode, Feature, FtpError, Mode, Protection, Striping, Type
 from .errors import (
@@ -32,10 +32,12 @@ from .errors import (
     FtpClientTimeoutError,
     FtpClientValueError,
 )
+from .handleattr import FtpClientHandleAttr
 from .listing import FtpEntry, parse_fact_line
 from .listings import FtpScan
 from .marker import FtpClientRestartMarker
 from .session import Block
+from .settings import Dcau, Layout, TcpBuffer
 
 __all__ = [
     "Block",

@@ -1,7 +1,7 @@
-"""`FtpClientHandleAttr` and `FtpClientOperationAttr`: how a handle and its operations behave.
+"""`FtpClientOperationAttr`: how an operation behaves.
 
 Each attribute can be given as a keyword, read and written as a property, or set and read by the
-C library's own ``set_*`` and ``get_*``::
+C library's own ``set_*`` and ``get_*``; those of `FtpClientHandleAttr` too::
 
     attr = FtpClientOperationAttr(mode=Mode.EXTENDED_BLOCK, parallelism=4)
     attr.parallelism = 8
@@ -10,320 +10,50 @@ C library's own ``set_*`` and ``get_*``::
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Self, TypeVar
 
-from .._core.errors import text_of
 from .._core.handles import owned
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
-from .constants import DcauMode, Mode, Protection, Striping, Type
+from .constants import DcauMode, Mode, Protection, Type
 from .errors import FtpClientValueError, check_ftp
+from .settings import (
+    Attributes,
+    Setting,
+    read_dcau,
+    read_layout,
+    read_parallelism,
+    read_tcp_buffer,
+    read_text,
+    write_dcau,
+    write_layout,
+    write_parallelism,
+    write_tcp_buffer,
+    write_text,
+)
 
-__all__ = ["Dcau", "FtpClientHandleAttr", "FtpClientOperationAttr", "Layout", "TcpBuffer"]
+__all__ = ["FtpClientOperationAttr"]
 
 T = TypeVar("T")
-
-# what a cdata struct points at, for as long as the struct lives
-_keep: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-
-
-@dataclass(frozen=True, slots=True)
-class TcpBuffer:
-    """Size of the sockets' buffers in bytes: fixed, or chosen between two bounds."""
-
-    initial: int
-    minimum: int | None = None
-    maximum: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Dcau:
-    """Data channel authentication; `subject` goes with `DcauMode.SUBJECT`."""
-
-    mode: DcauMode
-    subject: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Layout of a striped transfer; `size` in bytes, of a block or of a partition."""
-
-    mode: Striping
-    size: int = 0
-
-
-class _Setting(Generic[T]):
-    """One attribute: a property over a pair of C functions."""
-
-    def __init__(
-        self, prefix: str, name: str, c_type: str, read: Callable[[Any], T],
-        write: Callable[[T], Any],
-    ) -> None:  # fmt: skip
-        self._get = f"{prefix}_get_{name}"
-        self._set = f"{prefix}_set_{name}"
-        self._name = name
-        self._c_type = c_type
-        self._read = read
-        self._write = write
-
-    @overload
-    def __get__(self, owner: None, cls: type) -> Self: ...
-    @overload
-    def __get__(self, owner: _Attributes, cls: type) -> T: ...
-    def __get__(self, owner: _Attributes | None, cls: type) -> Self | T:
-        return self if owner is None else self.get(owner)
-
-    def __set__(self, owner: _Attributes, value: T) -> None:
-        self.set(owner, value)
-
-    def get(self, owner: _Attributes) -> T:
-        """The C getter."""
-        place = ffi.new(f"{self._c_type} *")
-        check_ftp(getattr(lib, self._get)(owner.pointer(), place), self._name)
-        return self._read(place)
-
-    def set(self, owner: _Attributes, value: T) -> None:
-        """The C setter."""
-        check_ftp(
-            getattr(lib, self._set)(owner.pointer(), self._write(value)), f"{self._name}={value!r}"
-        )
-
-    def methods(self) -> tuple[Callable[[Any], T], Callable[[Any, T], None]]:
-        """``get_<name>`` and ``set_<name>``, as the C library has them."""
-
-        def get(owner: Any) -> T:
-            return self.get(owner)
-
-        def set_(owner: Any, value: T) -> None:
-            self.set(owner, value)
-
-        get.__name__, set_.__name__ = f"get_{self._name}", f"set_{self._name}"
-        get.__doc__, set_.__doc__ = f"C: {self._get}.", f"C: {self._set}."
-        return get, set_
-
-
-def _read_text(place: Any) -> str | None:
-    if place[0] == ffi.NULL:
-        return None
-    try:
-        return text_of(place[0])
-    finally:
-        lib.free(place[0])
-
-
-def _write_text(value: str | None) -> Any:
-    return ffi.NULL if value is None else value.encode()
-
-
-class _Attributes:
-    """What both attribute classes share."""
-
-    _names: tuple[str, ...] = ()
-    _pointer: Any
-
-    def pointer(self) -> Any:
-        """The C attributes."""
-        return self._pointer
-
-    def _assign(self, values: dict[str, Any]) -> None:
-        for name, value in values.items():
-            if name not in self._names:
-                raise TypeError(
-                    f"{type(self).__name__} has no attribute {name!r}; "
-                    f"it has {', '.join(self._names)}"
-                )
-            setattr(self, name, value)
-
-    def _values(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._names}
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return self._values() == other._values()
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        default = type(self)()._values()
-        told = ", ".join(
-            f"{name}={'...' if name == 'password' else repr(value)}"
-            for name, value in self._values().items()
-            if value != default[name]
-        )
-        return f"{type(self).__name__}({told})"
-
-
-def _handle_flag(name: str) -> _Setting[bool]:
-    return _Setting(
-        "globus_ftp_client_handleattr", name, "globus_bool_t", lambda p: bool(p[0]), int
-    )
-
-
-class FtpClientHandleAttr(_Attributes):
-    """How a handle behaves (globus_ftp_client_handleattr_t)."""
-
-    _names = ("cache_all", "rfc1738_url", "gridftp2", "clientinfo")
-
-    cache_all = _handle_flag("cache_all")
-    """Keep every connection for later operations; what is kept is closed with the handle."""
-    get_cache_all, set_cache_all = cache_all.methods()
-    rfc1738_url = _handle_flag("rfc1738_url")
-    """Paths are relative to the login directory; ``%2F`` at the start makes one absolute."""
-    get_rfc1738_url, set_rfc1738_url = rfc1738_url.methods()
-    gridftp2 = _handle_flag("gridftp2")
-    """Use GETPUT where the server has it (GFD.47).  A put followed by a get on one handle has
-    been seen to freeze with some servers; off by default."""
-    get_gridftp2, set_gridftp2 = gridftp2.methods()
-
-    def __init__(self, **values: Any) -> None:
-        """Keywords are the attributes' names."""
-        runtime.activate("FTP_CLIENT")
-        pointer = ffi.new("globus_ftp_client_handleattr_t *")
-        check_ftp(lib.globus_ftp_client_handleattr_init(pointer), "handle attributes")
-        self._pointer = pointer
-        self._clientinfo: tuple[str, str, str] | None = None
-        owned(self, lambda: lib.globus_ftp_client_handleattr_destroy(pointer))
-        self._assign(values)
-
-    @property
-    def clientinfo(self) -> tuple[str, str, str] | None:
-        """Name and version of the program, and anything else, told to the server."""
-        return self._clientinfo
-
-    @clientinfo.setter
-    def clientinfo(self, value: tuple[str, str, str]) -> None:
-        self.set_clientinfo(*value)
-
-    def set_clientinfo(self, app_name: str, app_version: str, other: str = "") -> None:
-        """C: globus_ftp_client_handleattr_set_clientinfo."""
-        check_ftp(
-            lib.globus_ftp_client_handleattr_set_clientinfo(
-                self._pointer, app_name.encode(), app_version.encode(),
-                other.encode() if other else ffi.NULL,
-            ),
-            "client info",
-        )  # fmt: skip
-        self._clientinfo = (app_name, app_version, other)
-
-    def add_cached_url(self, url: str) -> None:
-        """Keep connections to the server of `url` (globus_ftp_client_handleattr_add_cached_url)."""
-        check_ftp(
-            lib.globus_ftp_client_handleattr_add_cached_url(self._pointer, url.encode()),
-            f"cache of {url}",
-        )
-
-    def remove_cached_url(self, url: str) -> None:
-        """No longer (globus_ftp_client_handleattr_remove_cached_url)."""
-        check_ftp(
-            lib.globus_ftp_client_handleattr_remove_cached_url(self._pointer, url.encode()),
-            f"cache of {url}",
-        )
-
-    def copy(self) -> Self:
-        """Another one with the same values."""
-        other = type(self)()
-        other._assign({name: value for name, value in self._values().items() if value is not None})
-        return other
-
 
 _OPERATION = "globus_ftp_client_operationattr"
 
 
-def _flag(name: str) -> _Setting[bool]:
-    return _Setting(_OPERATION, name, "globus_bool_t", lambda p: bool(p[0]), int)
+def _flag(name: str) -> Setting[bool]:
+    return Setting(_OPERATION, name, "globus_bool_t", lambda p: bool(p[0]), int)
 
 
-def _text(name: str) -> _Setting[str | None]:
-    return _Setting(_OPERATION, name, "char *", _read_text, _write_text)
+def _text(name: str) -> Setting[str | None]:
+    return Setting(_OPERATION, name, "char *", read_text, write_text)
 
 
-def _read_parallelism(place: Any) -> int:
-    fixed = place.mode == lib.GLOBUS_FTP_CONTROL_PARALLELISM_FIXED
-    return int(place.fixed.size) if fixed else 1
+def _plain(c_type: str, name: str, python: Callable[[int], T]) -> Setting[T]:
+    return Setting(_OPERATION, name, c_type, lambda p: python(p[0]), lambda value: value)
 
 
-def _write_parallelism(streams: int) -> Any:
-    if streams < 1:
-        raise ValueError(f"parallelism is a number of streams, at least 1: {streams}")
-    place = ffi.new("globus_ftp_control_parallelism_t *")
-    place.fixed.mode = lib.GLOBUS_FTP_CONTROL_PARALLELISM_FIXED
-    place.fixed.size = streams
-    if streams == 1:
-        place.mode = lib.GLOBUS_FTP_CONTROL_PARALLELISM_NONE
-    return place
-
-
-def _read_tcp_buffer(place: Any) -> TcpBuffer | None:
-    if place.mode == lib.GLOBUS_FTP_CONTROL_TCPBUFFER_FIXED:
-        return TcpBuffer(place.fixed.size)
-    if place.mode == lib.GLOBUS_FTP_CONTROL_TCPBUFFER_AUTOMATIC:
-        chosen = place.automatic
-        return TcpBuffer(chosen.initial_size, chosen.minimum_size, chosen.maximum_size)
-    return None
-
-
-def _write_tcp_buffer(value: TcpBuffer | int | None) -> Any:
-    place = ffi.new("globus_ftp_control_tcpbuffer_t *")
-    if isinstance(value, int):
-        value = TcpBuffer(value)
-    if value is None:
-        place.mode = lib.GLOBUS_FTP_CONTROL_TCPBUFFER_DEFAULT
-    elif value.minimum is None or value.maximum is None:
-        place.fixed.mode = lib.GLOBUS_FTP_CONTROL_TCPBUFFER_FIXED
-        place.fixed.size = value.initial
-    else:
-        place.automatic.mode = lib.GLOBUS_FTP_CONTROL_TCPBUFFER_AUTOMATIC
-        place.automatic.initial_size = value.initial
-        place.automatic.minimum_size = value.minimum
-        place.automatic.maximum_size = value.maximum
-    return place
-
-
-def _read_dcau(place: Any) -> Dcau:
-    mode = DcauMode(place.mode)
-    if mode is not DcauMode.SUBJECT:
-        return Dcau(mode)
-    try:
-        return Dcau(mode, text_of(place.subject.subject))
-    finally:
-        lib.free(place.subject.subject)
-
-
-def _write_dcau(value: Dcau | DcauMode) -> Any:
-    if isinstance(value, DcauMode):
-        value = Dcau(value)
-    place = ffi.new("globus_ftp_control_dcau_t *")
-    place.mode = value.mode
-    if value.mode is DcauMode.SUBJECT:
-        if value.subject is None:
-            raise ValueError("DcauMode.SUBJECT needs the subject: Dcau(DcauMode.SUBJECT, '/O=...')")
-        text = ffi.new("char[]", value.subject.encode())
-        place.subject.subject = text
-        _keep[place] = text
-    return place
-
-
-def _read_layout(place: Any) -> Layout:
-    return Layout(Striping(place.mode), int(place.round_robin.block_size) if place.mode else 0)
-
-
-def _write_layout(value: Layout) -> Any:
-    place = ffi.new("globus_ftp_control_layout_t *")
-    place.round_robin.mode = value.mode
-    place.round_robin.block_size = value.size
-    return place
-
-
-def _plain(c_type: str, name: str, python: Callable[[int], T]) -> _Setting[T]:
-    return _Setting(_OPERATION, name, c_type, lambda p: python(p[0]), lambda value: value)
-
-
-class FtpClientOperationAttr(_Attributes):
+class FtpClientOperationAttr(Attributes):
     """How an operation behaves (globus_ftp_client_operationattr_t)."""
 
     _names = (
@@ -340,20 +70,20 @@ class FtpClientOperationAttr(_Attributes):
     type = _plain("globus_ftp_control_type_t", "type", Type)
     """`Type.IMAGE` (as it is) or `Type.ASCII` (line ends translated)."""
     get_type, set_type = type.methods()
-    parallelism = _Setting(
+    parallelism = Setting(
         _OPERATION, "parallelism", "globus_ftp_control_parallelism_t",
-        _read_parallelism, _write_parallelism,
+        read_parallelism, write_parallelism,
     )  # fmt: skip
     """Data connections for one file; more than 1 needs `Mode.EXTENDED_BLOCK`."""
     get_parallelism, set_parallelism = parallelism.methods()
-    tcp_buffer: _Setting[Any] = _Setting(
+    tcp_buffer: Setting[Any] = Setting(
         _OPERATION, "tcp_buffer", "globus_ftp_control_tcpbuffer_t",
-        _read_tcp_buffer, _write_tcp_buffer,
+        read_tcp_buffer, write_tcp_buffer,
     )  # fmt: skip
     """Socket buffers: bytes, a `TcpBuffer`, or None for the system's own."""
     get_tcp_buffer, set_tcp_buffer = tcp_buffer.methods()
-    dcau: _Setting[Any] = _Setting(
-        _OPERATION, "dcau", "globus_ftp_control_dcau_t", _read_dcau, _write_dcau
+    dcau: Setting[Any] = Setting(
+        _OPERATION, "dcau", "globus_ftp_control_dcau_t", read_dcau, write_dcau
     )
     """Data channel authentication: a `Dcau` or a `DcauMode`."""
     get_dcau, set_dcau = dcau.methods()
@@ -366,15 +96,13 @@ class FtpClientOperationAttr(_Attributes):
     striped = _flag("striped")
     """Ask a striped server to send from, or receive on, all its hosts."""
     get_striped, set_striped = striped.methods()
-    layout = _Setting(
-        _OPERATION, "layout", "globus_ftp_control_layout_t", _read_layout, _write_layout
-    )
+    layout = Setting(_OPERATION, "layout", "globus_ftp_control_layout_t", read_layout, write_layout)
     """Layout of a striped transfer."""
     get_layout, set_layout = layout.methods()
     append = _flag("append")
     """A put adds to the end of the file."""
     get_append, set_append = append.methods()
-    allocate: _Setting[int] = _Setting(
+    allocate: Setting[int] = Setting(
         _OPERATION, "allocate", "globus_off_t", lambda p: int(p[0]), int
     )
     """Bytes that a put announces, for servers that want to know."""
@@ -477,8 +205,8 @@ class FtpClientOperationAttr(_Attributes):
             lib.globus_ftp_client_operationattr_set_authorization(
                 self._pointer,
                 ffi.NULL if credential is None else credential.gss(),
-                _write_text(user), _write_text(password), _write_text(account),
-                _write_text(subject),
+                write_text(user), write_text(password), write_text(account),
+                write_text(subject),
             ),
             "authorization",
         )  # fmt: skip

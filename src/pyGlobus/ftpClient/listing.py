@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,8 +49,8 @@ def parse_fact_line(line: str) -> FtpEntry:
     Raises:
         ValueError: not such a line.
     """
-    text = line.strip("\r\n")
-    if _REPLY_LINE.match(text):
+    text = line.rstrip("\r\n")
+    if text.startswith(" ") and _REPLY_LINE.match(text):
         text = text[1:]
     head, space, name = text.partition(" ")
     if not space or (head and not head.endswith(";")):
@@ -78,13 +79,21 @@ def _number(text: str | None, base: int) -> int | None:
         return None
 
 
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d+))?", re.ASCII)
+
+
+# files of one directory often were changed in the same seconds
+@functools.lru_cache(maxsize=1024)
 def _time(text: str | None) -> datetime | None:
     """RFC 3659, 2.3: YYYYMMDDHHMMSS, with an optional fraction, always UTC."""
-    if text is None:
+    found = _TIME.match(text or "")
+    if found is None:
         return None
+    *numbers, fraction = found.groups()
+    year, month, day, hour, minute, second = map(int, numbers)
     try:
-        moment = datetime.strptime(text[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return datetime(
+            year, month, day, hour, minute, second, int((fraction or "0")[:6].ljust(6, "0")), UTC
+        )
     except ValueError:
         return None
-    digits = text[15:21] if text[14:15] == "." else ""
-    return moment.replace(microsecond=int(digits.ljust(6, "0"))) if digits.isdecimal() else moment

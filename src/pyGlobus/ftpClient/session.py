@@ -15,9 +15,10 @@ from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
-from .attributes import FtpClientHandleAttr, FtpClientOperationAttr
+from .attributes import FtpClientOperationAttr
 from .constants import FtpError
 from .errors import FtpClientException, check_ftp, ftp_error
+from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker
 from .pump import ON_PUMP_COMPLETE, Pump
 

@@ -40,6 +40,7 @@ struct cog_pump
     int                 completed, finished, aborted;
     globus_object_t    *error;
 
+    _Atomic int         all_out;        /* of a get: every block has been given to Globus once */
     _Atomic int         stopped;
     _Atomic int         waiting;        /* for the other end of a pipe */
     _Atomic int         eof;
@@ -124,7 +125,7 @@ cog_pump *cog_pump_new(
         return NULL;
     }
     pump->position = first;
-    pump->holds = 1;            /* the starter's own, see start() */
+    pump->holds = 1;            /* the starter's own, until all is given out */
     pthread_mutex_init(&pump->order, NULL);
     pthread_mutex_init(&pump->lock, NULL);
     return pump;
@@ -234,18 +235,9 @@ static void give_up(cog_pump *pump, globus_ftp_client_handle_t *handle, int reas
     }
 }
 
-/* Hands every block to Globus by `next`. */
-static void start(
-    cog_pump *pump, globus_ftp_client_handle_t *handle,
-    void (*next)(cog_pump *, globus_ftp_client_handle_t *, globus_byte_t *))
+static globus_byte_t *block(cog_pump *pump, int number)
 {
-    int i;
-
-    for (i = 0; i < pump->blocks; i++)
-    {
-        next(pump, handle, pump->memory + (size_t) i * pump->block_size);
-    }
-    release(pump);      /* the starter's own hold */
+    return pump->memory + (size_t) number * pump->block_size;
 }
 
 int cog_pump_waits(const cog_pump *pump)
@@ -357,6 +349,13 @@ static void on_read(
     }
     if (!error && !atomic_load(&pump->eof) && !atomic_load(&pump->local_errno))
     {
+        if (!atomic_exchange(&pump->all_out, 1))
+        {
+            for (int i = 1; i < pump->blocks; i++)
+            {
+                read_next(pump, handle, block(pump, i));
+            }
+        }
         read_next(pump, handle, buffer);
     }
     release(pump);
@@ -376,7 +375,10 @@ void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle)
         pump->seekable = 0;     /* pwrite() would append all the same, in whatever order */
         pump->blocks = 1;
     }
-    start(pump, handle, read_next);
+    /* A file of one block is done with this one; the others would only come back empty, each by a
+     * callback of its own.  They follow when this one has come back and there is more. */
+    read_next(pump, handle, block(pump, 0));
+    release(pump);      /* the starter's own hold */
 }
 
 /* --- put: from the descriptor to the server -------------------------------------------------- */
@@ -476,5 +478,9 @@ static void write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globu
 
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle)
 {
-    start(pump, handle, write_next);
+    for (int i = 0; i < pump->blocks; i++)
+    {
+        write_next(pump, handle, block(pump, i));
+    }
+    release(pump);      /* the starter's own hold */
 }

@@ -1,0 +1,84 @@
+"""`FtpClientHandleAttr`: how a handle behaves."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from .._core.handles import owned
+from .._core.runtime import runtime
+from .._native import ffi, lib
+from .errors import check_ftp
+from .settings import Attributes, Setting
+
+__all__ = ["FtpClientHandleAttr"]
+
+
+def _handle_flag(name: str) -> Setting[bool]:
+    return Setting("globus_ftp_client_handleattr", name, "globus_bool_t", lambda p: bool(p[0]), int)
+
+
+class FtpClientHandleAttr(Attributes):
+    """How a handle behaves (globus_ftp_client_handleattr_t)."""
+
+    _names = ("cache_all", "rfc1738_url", "gridftp2", "clientinfo")
+
+    cache_all = _handle_flag("cache_all")
+    """Keep every connection for later operations; what is kept is closed with the handle."""
+    get_cache_all, set_cache_all = cache_all.methods()
+    rfc1738_url = _handle_flag("rfc1738_url")
+    """Paths are relative to the login directory; ``%2F`` at the start makes one absolute."""
+    get_rfc1738_url, set_rfc1738_url = rfc1738_url.methods()
+    gridftp2 = _handle_flag("gridftp2")
+    """Use GETPUT where the server has it (GFD.47).  A put followed by a get on one handle has
+    been seen to freeze with some servers; off by default."""
+    get_gridftp2, set_gridftp2 = gridftp2.methods()
+
+    def __init__(self, **values: Any) -> None:
+        """Keywords are the attributes' names."""
+        runtime.activate("FTP_CLIENT")
+        pointer = ffi.new("globus_ftp_client_handleattr_t *")
+        check_ftp(lib.globus_ftp_client_handleattr_init(pointer), "handle attributes")
+        self._pointer = pointer
+        self._clientinfo: tuple[str, str, str] | None = None
+        owned(self, lambda: lib.globus_ftp_client_handleattr_destroy(pointer))
+        self._assign(values)
+
+    @property
+    def clientinfo(self) -> tuple[str, str, str] | None:
+        """Name and version of the program, and anything else, told to the server."""
+        return self._clientinfo
+
+    @clientinfo.setter
+    def clientinfo(self, value: tuple[str, str, str]) -> None:
+        self.set_clientinfo(*value)
+
+    def set_clientinfo(self, app_name: str, app_version: str, other: str = "") -> None:
+        """C: globus_ftp_client_handleattr_set_clientinfo."""
+        check_ftp(
+            lib.globus_ftp_client_handleattr_set_clientinfo(
+                self._pointer, app_name.encode(), app_version.encode(),
+                other.encode() if other else ffi.NULL,
+            ),
+            "client info",
+        )  # fmt: skip
+        self._clientinfo = (app_name, app_version, other)
+
+    def add_cached_url(self, url: str) -> None:
+        """Keep connections to the server of `url` (globus_ftp_client_handleattr_add_cached_url)."""
+        check_ftp(
+            lib.globus_ftp_client_handleattr_add_cached_url(self._pointer, url.encode()),
+            f"cache of {url}",
+        )
+
+    def remove_cached_url(self, url: str) -> None:
+        """No longer (globus_ftp_client_handleattr_remove_cached_url)."""
+        check_ftp(
+            lib.globus_ftp_client_handleattr_remove_cached_url(self._pointer, url.encode()),
+            f"cache of {url}",
+        )
+
+    def copy(self) -> Self:
+        """Another one with the same values."""
+        other = type(self)()
+        other._assign({name: value for name, value in self._values().items() if value is not None})
+        return other
