@@ -10,6 +10,7 @@ C library's own ``set_*`` and ``get_*``; those of `FtpClientHandleAttr` too::
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -18,7 +19,7 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .constants import DcauMode, Mode, Protection, Type
-from .errors import FtpClientValueError, check_ftp
+from .errors import FtpClientValueError, check_ftp, ftp_error
 from .settings import (
     Attributes,
     Setting,
@@ -38,6 +39,11 @@ __all__ = ["FtpClientOperationAttr"]
 
 T = TypeVar("T")
 
+DataFunc = Callable[[Any, Any, BaseException | None, Any, int, int, bool], object]
+"""``data_func(arg, client, error, buffer, length, offset, eof)``: C's data callback."""
+
+_ON_DATA = ffi.addressof(lib, "cog_on_ftp_data")
+
 _OPERATION = "globus_ftp_client_operationattr"
 
 
@@ -47,6 +53,10 @@ def _flag(name: str) -> Setting[bool]:
 
 def _text(name: str) -> Setting[str | None]:
     return Setting(_OPERATION, name, "char *", read_text, write_text)
+
+
+def _withdraw(token: int) -> Callable[[], None]:
+    return lambda: runtime.withdraw(token)
 
 
 def _plain(c_type: str, name: str, python: Callable[[int], T]) -> Setting[T]:
@@ -60,8 +70,8 @@ class FtpClientOperationAttr(Attributes):
         "mode", "type", "parallelism", "tcp_buffer", "dcau", "data_protection",
         "control_protection", "striped", "layout", "append", "allocate", "delayed_pasv",
         "allow_ipv6", "list_uses_data_mode", "resume_third_party_transfer", "net_stack",
-        "disk_stack", "storage_module", "authz_assert", "credential", "user", "password",
-        "account", "subject",
+        "disk_stack", "storage_module", "authz_assert", "read_all", "data_security",
+        "credential", "user", "password", "account", "subject",
     )  # fmt: skip
 
     mode = _plain("globus_ftp_control_mode_t", "mode", Mode)
@@ -136,6 +146,9 @@ class FtpClientOperationAttr(Attributes):
         self._pointer = pointer
         self._storage_module: tuple[str, str] | None = None
         self._authz_assert: tuple[str, bool] | None = None
+        self._read_all: tuple[bool, DataFunc | None, Any] = (False, None, None)
+        self._read_all_token = 0
+        self._data_security: Credential | None = None
         self._authorization: dict[str, Any] = {}
         self._settled_for = ""
         owned(self, lambda: lib.globus_ftp_client_operationattr_destroy(pointer))
@@ -181,6 +194,89 @@ class FtpClientOperationAttr(Attributes):
             "authorization assertion",
         )
         self._authz_assert = (assertion, cache)
+
+    @property
+    def read_all(self) -> bool:
+        """Whether the one buffer of `FtpClient.register_read` gets the whole file.
+
+        It must be large enough.  Not for transfers into a descriptor.
+        """
+        return self._read_all[0]
+
+    @read_all.setter
+    def read_all(self, value: bool) -> None:
+        self.set_read_all(value)
+
+    def get_read_all(self) -> bool:
+        """C: globus_ftp_client_operationattr_get_read_all."""
+        place = ffi.new("globus_bool_t *")
+        check_ftp(
+            lib.globus_ftp_client_operationattr_get_read_all(
+                self._pointer, place, ffi.NULL, ffi.NULL
+            ),
+            "read_all",
+        )
+        return bool(place[0])
+
+    def set_read_all(
+        self, read_all: bool, data_func: DataFunc | None = None, arg: Any = None
+    ) -> None:
+        """As `read_all`, and with `data_func` told of each block as it comes.
+
+        It is called with ``(arg, None, error, None, length, offset, eof)``: the bytes lie in the
+        registered buffer, at `offset` (globus_ftp_client_operationattr_set_read_all).
+        """
+        self._forget_read_all()
+        if data_func is not None:
+            told = data_func
+
+            def tell(event: Any) -> None:
+                error = None
+                if event.object != ffi.NULL:
+                    error = ftp_error(event.object, "read a block", None)
+                told(arg, None, error, None, event.a, event.b, bool(event.c))
+
+            self._read_all_token = token = runtime.enrol(tell, once=False)
+            self._read_all_finalizer = weakref.finalize(self, runtime.bury, _withdraw(token))
+            self._read_all_finalizer.atexit = False
+        check_ftp(
+            lib.globus_ftp_client_operationattr_set_read_all(
+                self._pointer, read_all, _ON_DATA if data_func is not None else ffi.NULL,
+                ffi.cast("void *", self._read_all_token),
+            ),
+            "read_all",
+        )  # fmt: skip
+        self._read_all = (read_all, data_func, arg)
+
+    def _forget_read_all(self) -> None:
+        if self._read_all_token:
+            self._read_all_finalizer.detach()
+            runtime.withdraw(self._read_all_token)
+            self._read_all_token = 0
+
+    @property
+    def data_security(self) -> Credential | None:
+        """Credential for the data channel, where it is another than the control channel's."""
+        return self._data_security
+
+    @data_security.setter
+    def data_security(self, value: Credential) -> None:
+        self.set_data_security(value)
+
+    def set_data_security(self, credential: Credential) -> None:
+        """Have the server use this credential on the data channel (DCSC, type P).
+
+        For a transfer between servers that do not trust each other's CAs.  The credential, with
+        its private key, goes to the server over the protected control channel
+        (globus_ftp_client_operationattr_set_data_security).
+        """
+        check_ftp(
+            lib.globus_ftp_client_operationattr_set_data_security(
+                self._pointer, ord("P"), credential.gss()
+            ),
+            "data security",
+        )
+        self._data_security = credential
 
     def set_authorization(
         self,
@@ -284,4 +380,6 @@ class FtpClientOperationAttr(Attributes):
         other = type(self)()
         default = other._values()
         other._assign({name: v for name, v in self._values().items() if v != default[name]})
+        if self.read_all:
+            other.set_read_all(*self._read_all)
         return other

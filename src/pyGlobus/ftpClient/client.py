@@ -8,12 +8,13 @@ from .errors import check_ftp
 from .files import FtpFiles
 from .listings import FtpListings
 from .marker import FtpClientRestartMarker
+from .pipelining import FtpPipelining
 from .session import marker_text
 
 __all__ = ["FtpClient"]
 
 
-class FtpClient(FtpListings, FtpFiles):
+class FtpClient(FtpPipelining, FtpListings, FtpFiles):
     """A GridFTP client handle (globus_ftp_client_handle_t).
 
     One operation at a time: use several clients for several transfers at once.  Methods return an

@@ -8,7 +8,7 @@ from .._core.handles import owned
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from .errors import check_ftp
-from .settings import Attributes, Setting
+from .settings import Attributes, Setting, read_text
 
 __all__ = ["FtpClientHandleAttr"]
 
@@ -20,7 +20,7 @@ def _handle_flag(name: str) -> Setting[bool]:
 class FtpClientHandleAttr(Attributes):
     """How a handle behaves (globus_ftp_client_handleattr_t)."""
 
-    _names = ("cache_all", "rfc1738_url", "gridftp2", "clientinfo")
+    _names = ("cache_all", "rfc1738_url", "gridftp2", "clientinfo", "pipeline")
 
     cache_all = _handle_flag("cache_all")
     """Keep every connection for later operations; what is kept is closed with the handle."""
@@ -39,14 +39,14 @@ class FtpClientHandleAttr(Attributes):
         pointer = ffi.new("globus_ftp_client_handleattr_t *")
         check_ftp(lib.globus_ftp_client_handleattr_init(pointer), "handle attributes")
         self._pointer = pointer
-        self._clientinfo: tuple[str, str, str] | None = None
+        self._pipeline = 0
         owned(self, lambda: lib.globus_ftp_client_handleattr_destroy(pointer))
         self._assign(values)
 
     @property
     def clientinfo(self) -> tuple[str, str, str] | None:
         """Name and version of the program, and anything else, told to the server."""
-        return self._clientinfo
+        return self.get_clientinfo()
 
     @clientinfo.setter
     def clientinfo(self, value: tuple[str, str, str]) -> None:
@@ -61,7 +61,26 @@ class FtpClientHandleAttr(Attributes):
             ),
             "client info",
         )  # fmt: skip
-        self._clientinfo = (app_name, app_version, other)
+
+    @property
+    def pipeline(self) -> int:
+        """Commands that may be under way at once in `FtpClient.third_party_transfers`; 0: none."""
+        return self._pipeline
+
+    @pipeline.setter
+    def pipeline(self, outstanding_commands: int) -> None:
+        if outstanding_commands < 0:
+            raise ValueError(f"not a number of commands: {outstanding_commands}")
+        self._pipeline = outstanding_commands
+
+    def get_clientinfo(self) -> tuple[str, str, str] | None:
+        """C: globus_ftp_client_handleattr_get_clientinfo."""
+        places = [ffi.new("char **") for _ in range(3)]
+        check_ftp(
+            lib.globus_ftp_client_handleattr_get_clientinfo(self._pointer, *places), "client info"
+        )
+        name, version, other = (read_text(place) or "" for place in places)
+        return (name, version, other) if name else None
 
     def add_cached_url(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handleattr_add_cached_url)."""

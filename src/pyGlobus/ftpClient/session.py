@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
-from .attributes import FtpClientOperationAttr
+from .attributes import DataFunc, FtpClientOperationAttr
 from .constants import FtpError
-from .errors import FtpClientException, check_ftp, ftp_error
+from .errors import FtpClientException, FtpClientValueError, check_ftp, ftp_error
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker
+from .pipeline import Pipeline
 from .pump import ON_PUMP_COMPLETE, Pump
 
 __all__ = [
@@ -40,9 +42,6 @@ T = TypeVar("T")
 
 DoneFunc = Callable[[Any, Any, BaseException | None], object]
 """``done_func(arg, client, error)``: C's complete callback, with the error as an exception."""
-
-DataFunc = Callable[[Any, Any, BaseException | None, Any, int, int, bool], object]
-"""``data_func(arg, client, error, buffer, length, offset, eof)``: C's data callback."""
 
 COMMAND_TIMEOUT = 60.0
 """Seconds a command may take."""
@@ -114,14 +113,24 @@ class _Session:
         """Restart marker of the transfer that spoiled the handle."""
         self.spoiled = False
         self.doomed = False
+        self.pipeline = Pipeline(attributes.pipeline) if attributes.pipeline else None
         self.pointer = self._new_handle()
 
     def _new_handle(self) -> Any:
         pointer = ffi.new("globus_ftp_client_handle_t *")
-        check_ftp(
-            lib.globus_ftp_client_handle_init(pointer, self.attributes.pointer()), "FTP handle"
-        )
+        with contextlib.ExitStack() as stack:
+            attributes = self.attributes.pointer()
+            if self.pipeline is not None:
+                attributes = stack.enter_context(self.pipeline.attributes(attributes))
+            check_ftp(lib.globus_ftp_client_handle_init(pointer, attributes), "FTP handle")
+            if self.pipeline is not None:
+                self.pipeline.watch(pointer)
         return pointer
+
+    def _destroy(self, pointer: Any, *, last: bool) -> None:
+        lib.globus_ftp_client_handle_destroy(pointer)
+        if last and self.pipeline is not None:
+            self.pipeline.free()
 
     def abort(self, operation: Operation[Any]) -> None:
         """Abort this operation, if it still is the one that runs."""
@@ -142,7 +151,7 @@ class _Session:
                 spent, self.pointer = self.pointer, self._new_handle()
                 self.spoiled = False
         if spent is not None:
-            lib.globus_ftp_client_handle_destroy(spent)
+            self._destroy(spent, last=self.doomed)
 
     def lost(self) -> None:
         """Globus does not let go: leave the C handle to it, and go on with another one."""
@@ -159,7 +168,7 @@ class _Session:
             self.doomed = True
             operation = self.operation
         if operation is None:
-            lib.globus_ftp_client_handle_destroy(self.pointer)
+            self._destroy(self.pointer, last=True)
         else:
             operation.fail(OperationCancelledError(f"{operation.what}: the client was closed"))
 
@@ -324,6 +333,10 @@ class FtpSession(Handle):
         attr = self._attr(transfer.op_attr, transfer.url)
         session = self._session
         if transfer.descriptor is not None:
+            if attr.read_all:
+                raise FtpClientValueError(
+                    f"{what}: read_all is for a buffer of the caller's, not for a descriptor"
+                )
             return self._pump(transfer, what, c_url, attr, call)
         moved = [0]
         operation = self._operation(

@@ -16,6 +16,7 @@ typedef struct { uint64_t slots_in_use; uint64_t posted; uint64_t dropped; uint6
 #define COG_EVENT_GRAM_INFO ...
 #define COG_EVENT_LISTENER_CLOSED ...
 #define COG_EVENT_SHUTDOWN_ASKED ...
+#define COG_EVENT_PIPELINE ...
 #define COG_EVENT_QUESTION ...
 
 /* queue */
@@ -80,3 +81,18 @@ void cog_pump_stop(cog_pump *pump);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
+
+/* pipeline */
+typedef ... cog_pipeline;
+cog_pipeline *cog_pipeline_new(cog_token token);
+void cog_pipeline_free(cog_pipeline *pipeline);
+void cog_pipeline_begin(cog_pipeline *pipeline);
+int cog_pipeline_push(cog_pipeline *pipeline, const char *source, const char *dest);
+int cog_pipeline_take(cog_pipeline *pipeline, const char **source, const char **dest);
+void cog_pipeline_rest(cog_pipeline *pipeline);
+void cog_pipeline_end(cog_pipeline *pipeline);
+void cog_pipeline_stop(cog_pipeline *pipeline);
+int cog_pipeline_under_way(cog_pipeline *pipeline);
+globus_result_t cog_pipeline_watch(cog_pipeline *pipeline, globus_ftp_client_handle_t *handle);
+void cog_on_pipeline(
+    globus_ftp_client_handle_t *handle, char **source_url, char **dest_url, void *arg);

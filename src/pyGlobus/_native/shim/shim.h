@@ -9,6 +9,7 @@
 #include <globus_error_gssapi.h>
 #include <globus_error_openssl.h>
 #include <globus_ftp_client.h>
+#include <globus_ftp_client_plugin.h>
 #include <globus_gass_copy.h>
 #include <globus_gass_server_ez.h>
 #include <globus_gass_transfer.h>
@@ -37,6 +38,7 @@ enum
     COG_EVENT_GRAM_INFO,        /* code: of the job, a: job state, text: contact and extensions */
     COG_EVENT_LISTENER_CLOSED,
     COG_EVENT_SHUTDOWN_ASKED,   /* a client asked a GASS server to shut down */
+    COG_EVENT_PIPELINE,         /* a: pairs of URLs that are complete */
     COG_EVENT_QUESTION          /* c: number, for cog_answer(); a, b, text: what is asked */
 };
 
@@ -103,5 +105,21 @@ void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(
     void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
+
+/* pipeline.c */
+typedef struct cog_pipeline cog_pipeline;
+/* COG_EVENT_PIPELINE is posted to `token` for every pair that is complete. */
+cog_pipeline *cog_pipeline_new(cog_token token);
+void cog_pipeline_free(cog_pipeline *pipeline);
+void cog_pipeline_begin(cog_pipeline *pipeline);
+int cog_pipeline_push(cog_pipeline *pipeline, const char *source, const char *dest);
+int cog_pipeline_take(cog_pipeline *pipeline, const char **source, const char **dest);
+void cog_pipeline_rest(cog_pipeline *pipeline);
+void cog_pipeline_end(cog_pipeline *pipeline);
+void cog_pipeline_stop(cog_pipeline *pipeline);
+int cog_pipeline_under_way(cog_pipeline *pipeline);
+globus_result_t cog_pipeline_watch(cog_pipeline *pipeline, globus_ftp_client_handle_t *handle);
+void cog_on_pipeline(
+    globus_ftp_client_handle_t *handle, char **source_url, char **dest_url, void *arg);
 
 #endif
