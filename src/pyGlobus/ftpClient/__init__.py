@@ -33,7 +33,7 @@ from .errors import (
     FtpClientValueError,
 )
 from .handleattr import FtpClientHandleAttr
-from .listing import FtpEntry, parse_fact_line
+from .listing import FtpEntry, parse_fact_line, parse_list_line
 from .listings import FtpScan
 from .marker import FtpClientRestartMarker
 from .session import Block
@@ -68,6 +68,7 @@ __all__ = [
     "TcpBuffer",
     "Type",
     "parse_fact_line",
+    "parse_list_line",
 ]
 
 # the enumerations under their C names

@@ -14,7 +14,7 @@ from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
 from .constants import Feature
 from .errors import FtpClientValueError, check_ftp
-from .listing import FtpEntry, parse_fact_line
+from .listing import FtpEntry, parse_fact_line, parse_list_line
 from .session import COMMAND_TIMEOUT, ON_COMPLETE, DoneFunc, FtpSession
 
 __all__ = ["FtpFiles"]
@@ -50,13 +50,15 @@ class FtpFiles(FtpSession):
         arg: Any = None,
         *,
         timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[str]:
-        """What STAT says of a file or directory, as ``ls -l`` would (globus_ftp_client_stat).
+    ) -> Operation[tuple[FtpEntry, ...]]:
+        """What STAT says of a file or directory (RFC 959; globus_ftp_client_stat).
 
-        One line for a file, one for each entry of a directory; `mlst` and `scandir` tell the same
-        in a form that is meant for programs.
+        Returns:
+            An operation with one entry for a file; for a directory, the directory itself (GCT's
+            server) or what is in it (others).  `mlst` tells more, and times with their zone.
         """
-        return self._text("stat", lib.globus_ftp_client_stat, url, op_attr, done_func, arg, timeout)
+        function = lib.globus_ftp_client_stat
+        return self._text("stat", function, url, op_attr, done_func, arg, timeout, _stat_entries)
 
     def cwd(
         self,
@@ -364,6 +366,11 @@ class FtpFiles(FtpSession):
                 self._session.pointer, c_url, attr, text, length, ON_COMPLETE, token
             ),
         )  # fmt: skip
+
+
+def _stat_entries(text: str) -> tuple[FtpEntry, ...]:
+    lines = (line for line in text.rstrip("\0").splitlines() if line.strip())
+    return tuple(parse_list_line(line) for line in lines if not line.startswith("total "))
 
 
 def _absent(error: GlobusException) -> bool:

@@ -1,4 +1,4 @@
-"""Listings: facts about files (MLST and MLSD, RFC 3659 section 7)."""
+"""Listings: facts about files (MLST and MLSD, RFC 3659 section 7), and lines like ``ls -l``'s."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-__all__ = ["FtpEntry", "parse_fact_line"]
+__all__ = ["FtpEntry", "parse_fact_line", "parse_list_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,48 @@ def parse_fact_line(line: str) -> FtpEntry:
         link_target=facts.get("unix.slink") or None,
         facts=MappingProxyType(facts),
     )
+
+
+_LIST_LINE = re.compile(
+    r"\s*(?P<type>[-dlbcps])(?P<mode>[-rwxsStT]{9})[.+@]?\s+(?P<links>\d+)\s+(?P<owner>\S+)\s+"
+    r"(?P<group>\S+)\s+(?P<size>\d+)\s+(?P<date>\S+\s+\S+\s+\S+) (?P<name>.+)"
+)
+_LIST_TYPES = {"-": "file", "d": "dir", "l": "OS.unix=slink"}
+
+
+def parse_list_line(line: str) -> FtpEntry:
+    """One line of LIST or STAT, as Unix servers write it: ``-rw-r--r-- 1 me us 6 Jan 1 00:00 x``.
+
+    The date is in the server's own zone, and without a year if it is recent: it is kept as it
+    came, as the fact ``unix.date``, and `FtpEntry.modified` stays None.  MLST tells it well.
+
+    Raises:
+        ValueError: not such a line.
+    """
+    found = _LIST_LINE.fullmatch(line.rstrip("\r\n"))
+    if found is None:
+        raise ValueError(f"not a line of a Unix listing: {line!r}")
+    name, arrow, target = found["name"].partition(" -> ")
+    is_link = found["type"] == "l" and bool(arrow)
+    return FtpEntry(
+        name=name if is_link else found["name"],
+        type=_LIST_TYPES.get(found["type"], f"OS.unix={found['type']}"),
+        size=int(found["size"]),
+        mode=_mode(found["mode"]),
+        link_target=target if is_link else None,
+        facts=MappingProxyType(
+            {f"unix.{fact}": found[fact] for fact in ("links", "owner", "group", "date")}
+        ),
+    )
+
+
+def _mode(letters: str) -> int:
+    """Permission bits of ``rwxr-x---`` and the like (POSIX, ls)."""
+    bits = sum(
+        0o400 >> place for place, letter in enumerate(letters) if letter in "rwx" or letter in "st"
+    )
+    special = ((2, "sS", 0o4000), (5, "sS", 0o2000), (8, "tT", 0o1000))
+    return bits | sum(bit for place, marks, bit in special if letters[place] in marks)
 
 
 def _number(text: str | None, base: int) -> int | None:

@@ -139,6 +139,8 @@ class FtpScan:
         self._operation = operation
         self._entries: collections.deque[FtpEntry] = collections.deque()
         self._rest = b""
+        self._offset = 0
+        self._early: dict[int, tuple[bytearray, Block]] = {}
         self._blocks: collections.deque[tuple[bytearray, Operation[Block]]] = collections.deque()
         for _ in range(_SCAN_BUFFERS):
             self._register(bytearray(_SCAN_BLOCK))
@@ -206,14 +208,23 @@ class FtpScan:
             self._blocks.append((buffer, self._client.register_read(buffer)))
 
     def _take(self, buffer: bytearray, block: Block) -> None:
-        lines = (self._rest + memoryview(buffer)[: block.length]).split(b"\n")
-        self._rest = b"" if block.eof else lines.pop()
+        """Blocks are waited for in the order of registering them; they come in any order."""
+        self._early[block.offset] = buffer, block
+        while (found := self._early.pop(self._offset, None)) is not None:
+            buffer, block = found
+            self._parse(memoryview(buffer)[: block.length], last=block.eof)
+            self._offset += block.length
+            if block.eof:
+                self._blocks.clear()
+                self._early.clear()
+            else:
+                self._register(buffer)
+
+    def _parse(self, data: memoryview, *, last: bool) -> None:
+        lines = (self._rest + data).split(b"\n")
+        self._rest = b"" if last else lines.pop()
         for line in lines:
             if line.strip():
                 entry = parse_fact_line(line.decode("utf-8", "surrogateescape"))
                 if entry.type not in ("cdir", "pdir"):
                     self._entries.append(entry)
-        if block.eof:
-            self._blocks.clear()
-        else:
-            self._register(buffer)
