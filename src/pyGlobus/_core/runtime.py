@@ -35,7 +35,7 @@ from typing import Any
 from .._native import ffi, lib
 from .errors import GlobusException, GlobusForkError, text_of
 
-__all__ = ["log", "runtime"]
+__all__ = ["log", "runtime", "signals_held"]
 
 log = logging.getLogger("pyGlobus")
 
@@ -100,7 +100,7 @@ class Runtime:
         self.require()
         with self._lock:
             if self._counts.get(name, 0) == 0:
-                with _signals_held():
+                with signals_held():
                     if not self._started:
                         self._start()
                     status: int = lib.globus_module_activate(getattr(lib, f"GLOBUS_{name}_MODULE"))
@@ -300,7 +300,7 @@ _SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, sig
 
 
 @contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
+def signals_held() -> Iterator[None]:
     """Threads that begin in here never get a signal.
 
     Python acts on Ctrl-C in the main thread, which a signal wakes from a system call only when it

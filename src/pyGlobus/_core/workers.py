@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["run_interruptibly"]
+from .runtime import signals_held
+
+__all__ = ["run_in_background", "run_interruptibly"]
 
 T = TypeVar("T")
 
@@ -34,3 +36,12 @@ def run_interruptibly(function: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def run_in_background(function: Callable[[], object]) -> None:
+    """Run a C call that may block for long on a thread of its own, which never gets a signal.
+
+    `function` must not raise: nobody is there to hear of it.
+    """
+    with signals_held():
+        threading.Thread(target=function, name="pyGlobus-worker", daemon=True).start()

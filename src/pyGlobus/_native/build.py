@@ -21,6 +21,7 @@ DECLARATIONS = (
     "ftp_client",
     "gass_transfer",
     "gass_server_ez",
+    "io",
     "gass_copy",
     "shim",
 )

@@ -18,6 +18,7 @@ typedef struct { uint64_t slots_in_use; uint64_t posted; uint64_t dropped; uint6
 #define COG_EVENT_SHUTDOWN_ASKED ...
 #define COG_EVENT_PIPELINE ...
 #define COG_EVENT_QUESTION ...
+#define COG_EVENT_PERFORMANCE ...
 
 /* queue */
 cog_token cog_slot_new(int mode);
@@ -96,3 +97,39 @@ int cog_pipeline_under_way(cog_pipeline *pipeline);
 globus_result_t cog_pipeline_watch(cog_pipeline *pipeline, globus_ftp_client_handle_t *handle);
 void cog_on_pipeline(
     globus_ftp_client_handle_t *handle, char **source_url, char **dest_url, void *arg);
+
+/* copy */
+typedef ... cog_copy_watch;
+typedef ... cog_glob;
+void cog_on_copy_complete(void *arg, globus_gass_copy_handle_t *handle, globus_object_t *error);
+void cog_on_copy_performance(
+    void *arg, globus_gass_copy_handle_t *handle, globus_off_t total, float now, float average);
+void cog_on_io_closed(void *arg, globus_io_handle_t *handle, globus_result_t result);
+void *cog_copy_take_performance(globus_gass_copy_handle_t *handle);
+void cog_copy_free_performance(void *taken);
+cog_copy_watch *cog_copy_watch_new(globus_gass_copy_handle_t *handle);
+void cog_copy_watch_free(cog_copy_watch *watch);
+void cog_copy_watch_begin(cog_copy_watch *watch, int copying);
+int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
+int64_t cog_copy_watch_end(cog_copy_watch *watch);
+char *cog_copy_watch_fault(cog_copy_watch *watch);
+cog_glob *cog_glob_new(cog_token token);
+void cog_glob_free(cog_glob *glob);
+int cog_glob_flush(cog_glob *glob);
+void cog_on_glob_entry(const char *url, const globus_gass_copy_glob_stat_t *entry, void *glob);
+
+/* gass */
+#define COG_GASS_DONE ...
+#define COG_GASS_STOPPED ...
+#define COG_GASS_LOCAL ...
+#define COG_GASS_DENIED ...
+#define COG_GASS_FAILED ...
+typedef struct { int code; char *message; } cog_gass_outcome;
+typedef ... cog_gass;
+cog_gass *cog_gass_new(int fd, int put, size_t block);
+void cog_gass_free(cog_gass *gass);
+void cog_gass_stop(cog_gass *gass);
+int64_t cog_gass_bytes(const cog_gass *gass);
+int cog_gass_run(
+    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
+    cog_gass_outcome *outcome);

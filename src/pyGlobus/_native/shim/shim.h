@@ -22,6 +22,7 @@
 #include <globus_gsi_proxy.h>
 #include <globus_gsi_system_config.h>
 #include <globus_gss_assist.h>
+#include <globus_io.h>
 #include <gssapi.h>
 
 #include "queue.h"
@@ -39,7 +40,8 @@ enum
     COG_EVENT_LISTENER_CLOSED,
     COG_EVENT_SHUTDOWN_ASKED,   /* a client asked a GASS server to shut down */
     COG_EVENT_PIPELINE,         /* a: pairs of URLs that are complete */
-    COG_EVENT_QUESTION          /* c: number, for cog_answer(); a, b, text: what is asked */
+    COG_EVENT_QUESTION,         /* c: number, for cog_answer(); a, b, text: what is asked */
+    COG_EVENT_PERFORMANCE       /* a: bytes moved, b: bytes/s now, c: bytes/s on average */
 };
 
 /* Callbacks for Globus; `arg` is a cog_token. */
@@ -121,5 +123,54 @@ int cog_pipeline_under_way(cog_pipeline *pipeline);
 globus_result_t cog_pipeline_watch(cog_pipeline *pipeline, globus_ftp_client_handle_t *handle);
 void cog_on_pipeline(
     globus_ftp_client_handle_t *handle, char **source_url, char **dest_url, void *arg);
+
+/* copy.c */
+void cog_on_copy_complete(void *arg, globus_gass_copy_handle_t *handle, globus_object_t *error);
+void cog_on_copy_performance(
+    void *arg, globus_gass_copy_handle_t *handle, globus_off_t total, float now, float average);
+void cog_on_io_closed(void *arg, globus_io_handle_t *handle, globus_result_t result);
+/* The performance record of a handle that is about to be destroyed, to be freed some time later. */
+void *cog_copy_take_performance(globus_gass_copy_handle_t *handle);
+void cog_copy_free_performance(void *taken);
+/* Sits in both GridFTP handles of a copy handle, and outlives it. */
+typedef struct cog_copy_watch cog_copy_watch;
+cog_copy_watch *cog_copy_watch_new(globus_gass_copy_handle_t *handle);
+void cog_copy_watch_free(cog_copy_watch *watch);
+/* `copying`: the blocks are gass copy's own, and lost to it when they come back with an error. */
+void cog_copy_watch_begin(cog_copy_watch *watch, int copying);
+int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
+int64_t cog_copy_watch_end(cog_copy_watch *watch);
+char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, or NULL; free it */
+/* Batches of entries, each handed over as a question: `text` of `a` bytes; the answer 0 stops. */
+typedef struct cog_glob cog_glob;
+cog_glob *cog_glob_new(cog_token token);
+void cog_glob_free(cog_glob *glob);
+int cog_glob_flush(cog_glob *glob);                     /* 0: stopped */
+void cog_on_glob_entry(const char *url, const globus_gass_copy_glob_stat_t *entry, void *glob);
+
+/* gass.c */
+/* How a request has ended, and what `code` is then. */
+enum
+{
+    COG_GASS_DONE,
+    COG_GASS_STOPPED,
+    COG_GASS_LOCAL,             /* errno of the descriptor */
+    COG_GASS_DENIED,            /* http's status; `message` says more (free it) */
+    COG_GASS_FAILED             /* GASS transfer's own error or status */
+};
+typedef struct cog_gass_outcome
+{
+    int code;
+    char *message;
+} cog_gass_outcome;
+typedef struct cog_gass cog_gass;
+cog_gass *cog_gass_new(int fd, int put, size_t block);
+void cog_gass_free(cog_gass *gass);
+void cog_gass_stop(cog_gass *gass);
+int64_t cog_gass_bytes(const cog_gass *gass);
+/* Blocks until all has been moved, it fails, or it is stopped. */
+int cog_gass_run(
+    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
+    cog_gass_outcome *outcome);
 
 #endif
