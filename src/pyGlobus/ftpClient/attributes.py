@@ -210,9 +210,10 @@ class FtpClientOperationAttr(Attributes):
     def get_read_all(self) -> bool:
         """C: globus_ftp_client_operationattr_get_read_all."""
         place = ffi.new("globus_bool_t *")
+        function, its_arg = ffi.new("globus_ftp_client_data_callback_t *"), ffi.new("void **")
         check_ftp(
             lib.globus_ftp_client_operationattr_get_read_all(
-                self._pointer, place, ffi.NULL, ffi.NULL
+                self._pointer, place, function, its_arg
             ),
             "read_all",
         )

@@ -22,10 +22,13 @@ class Pump:
         self._lock = threading.Lock()
         self._count = 0
 
-    def begin(self, token: Any, descriptor: int, base: int, first: int, end: int) -> None:
+    def begin(
+        self, token: Any, descriptor: int, base: int, first: int, end: int, longest: int | None
+    ) -> None:
         """Offset x of the transfer, which goes from `first` to `end`, is byte `base` + x here."""
+        size = min(longest or _BLOCK_SIZE, _BLOCK_SIZE)
         pointer = lib.cog_pump_new(
-            int(ffi.cast("uintptr_t", token)), descriptor, _BLOCKS, _BLOCK_SIZE, base, first, end
+            int(ffi.cast("uintptr_t", token)), descriptor, _BLOCKS, size, base, first, end
         )
         if pointer == ffi.NULL:
             raise OSError(ffi.errno, os.strerror(ffi.errno))

@@ -17,7 +17,7 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import DataFunc, FtpClientOperationAttr
-from .constants import FtpError
+from .constants import FtpError, Striping
 from .errors import FtpClientException, FtpClientValueError, check_ftp, ftp_error
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker
@@ -109,6 +109,10 @@ class _Session:
         """Buffers that a caller has registered and that have not come back."""
         self.moved = [0]
         """Bytes of the transfer that the caller's own buffers have moved."""
+        self.furthest = 0
+        """The highest offset of the running put that the caller has registered a block up to."""
+        self.longest: int | None = None
+        """How long those blocks may be."""
         self.marker = ""
         """Restart marker of the transfer that spoiled the handle."""
         self.spoiled = False
@@ -171,6 +175,16 @@ class _Session:
             self._destroy(self.pointer, last=True)
         else:
             operation.fail(OperationCancelledError(f"{operation.what}: the client was closed"))
+
+
+def longest_block(attr: FtpClientOperationAttr) -> int | None:
+    """How long a block of a put may be, or None.
+
+    The library splits blocks where the layout of a striped transfer asks for it, and aborts the
+    process when it has made more than two out of one (GCT 6.2).
+    """
+    layout = attr.layout
+    return layout.size if layout.mode is Striping.BLOCKED_ROUND_ROBIN else None
 
 
 def marker_text(pointer: Any) -> str:
@@ -344,6 +358,7 @@ class FtpSession(Handle):
             progress=lambda: moved[0], transfer=True,
         )  # fmt: skip
         session.moved = moved
+        session.furthest, session.longest = 0, longest_block(attr)
         self._start(
             operation,
             lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
@@ -385,7 +400,14 @@ class FtpSession(Handle):
         )  # fmt: skip
 
         def start(token: Any) -> int:
-            pump.begin(token, number, transfer.file_offset, transfer.first, transfer.end)
+            pump.begin(
+                token,
+                number,
+                transfer.file_offset,
+                transfer.first,
+                transfer.end,
+                longest_block(attr),
+            )
             try:
                 result = call(c_url, attr.pointer(), ON_PUMP_COMPLETE, pump.pointer)
             except BaseException:

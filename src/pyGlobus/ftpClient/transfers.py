@@ -267,15 +267,40 @@ class FtpTransfers(FtpSession):
         Args:
             buf: anything with the buffer protocol; do not change it until the block has gone.
             offset: where it belongs in the file; in stream mode the next byte, always.
-            eof: whether the file ends with it.
+            eof: whether it is the last one that is registered.
             data_func: called with ``(arg, client, error, buffer, length, offset, eof)``.
             arg: for `data_func`.
         """
         memory = pin(buf)
-        return self._block(
+        session = self._session
+        if session.longest is not None and len(memory) > session.longest:
+            raise FtpClientValueError(
+                f"a block of {len(memory)} bytes, and the layout's blocks have {session.longest}"
+            )
+        end = offset + len(memory)
+        early = eof and end < session.furthest
+        operation = self._block(
             "write", buf, memory, data_func, arg,
             lambda token: lib.globus_ftp_client_register_write(
-                self._session.pointer, memory, len(memory), offset, eof, ON_DATA, token
+                session.pointer, memory, len(memory), offset, eof and not early, ON_DATA, token
+            ),
+        )  # fmt: skip
+        session.furthest = max(session.furthest, end)
+        if early:
+            self._end_of_file(session.furthest)
+        return operation
+
+    def _end_of_file(self, offset: int) -> None:
+        """Tell the end by an empty block behind all others.
+
+        Until the data connection is up the library keeps blocks in the order of their offsets,
+        and what comes behind the one that tells the end is refused.
+        """
+        memory = pin(b"")
+        self._block(
+            "write", b"", memory, None, None,
+            lambda token: lib.globus_ftp_client_register_write(
+                self._session.pointer, memory, 0, offset, True, ON_DATA, token
             ),
         )  # fmt: skip
 
