@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from pyGlobus.ftpClient import FtpClient, FtpClientHandleAttr
+
 MODULES = [
     "pyGlobus.ftpClient",
     "pyGlobus.ftpClient.client",
     "pyGlobus.ftpClient.marker",
+    "pyGlobus.ftpClient.plugins.base",
+    "pyGlobus.ftpClient.plugins.debug",
+    "pyGlobus.ftpClient.plugins.markers",
     "pyGlobus.gassServerEZ",
     "pyGlobus.globusMod",
     "pyGlobus.gramClient",
@@ -33,6 +38,8 @@ def test_the_docstrings_tell_the_truth(
         "url": f"{grid_env['COGKIT_SANDBOX_GRIDFTP']}{tmp_path}/hello",
         "rm": grid_env["COGKIT_SANDBOX_GRAM"],
         "timedelta": timedelta,
+        "FtpClient": FtpClient,
+        "FtpClientHandleAttr": FtpClientHandleAttr,
     }
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)

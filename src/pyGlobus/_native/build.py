@@ -24,6 +24,7 @@ DECLARATIONS = (
     "io",
     "gass_copy",
     "shim",
+    "ftp_plugins",
 )
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from . import constants as _constants
 from .attributes import FtpClientOperationAttr
 from .client import FtpClient
-from .constants import DcauMode, Feature, FtpError, Mode, Protection, Striping, Type
+from .constants import CommandMask, DcauMode, Feature, FtpError, Mode, Protection, Striping, Type
 from .errors import (
     FtpClientConnectionError,
     FtpClientException,
@@ -36,13 +36,25 @@ from .handleattr import FtpClientHandleAttr
 from .listing import FtpEntry, parse_fact_line, parse_list_line
 from .listings import FtpScan
 from .marker import FtpClientRestartMarker
+from .plugins import (
+    DebugPlugin,
+    FtpClientPlugin,
+    PerfMarker,
+    PerfPlugin,
+    RestartMarkerPlugin,
+    StripeThroughput,
+    Throughput,
+    ThroughputPlugin,
+)
 from .session import Block
 from .settings import Dcau, Layout, TcpBuffer
 
 __all__ = [
     "Block",
+    "CommandMask",
     "Dcau",
     "DcauMode",
+    "DebugPlugin",
     "Feature",
     "FtpClient",
     "FtpClientConnectionError",
@@ -55,6 +67,7 @@ __all__ = [
     "FtpClientNotADirectoryError",
     "FtpClientOperationAttr",
     "FtpClientPermissionError",
+    "FtpClientPlugin",
     "FtpClientRestartMarker",
     "FtpClientTimeoutError",
     "FtpClientValueError",
@@ -63,9 +76,15 @@ __all__ = [
     "FtpScan",
     "Layout",
     "Mode",
+    "PerfMarker",
+    "PerfPlugin",
     "Protection",
+    "RestartMarkerPlugin",
+    "StripeThroughput",
     "Striping",
     "TcpBuffer",
+    "Throughput",
+    "ThroughputPlugin",
     "Type",
     "parse_fact_line",
     "parse_list_line",

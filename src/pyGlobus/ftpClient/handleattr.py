@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from .._core.handles import owned
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from .errors import check_ftp
+from .plugins.base import FtpClientPlugin
 from .settings import Attributes, Setting, read_text
 
 __all__ = ["FtpClientHandleAttr"]
@@ -20,7 +22,7 @@ def _handle_flag(name: str) -> Setting[bool]:
 class FtpClientHandleAttr(Attributes):
     """How a handle behaves (globus_ftp_client_handleattr_t)."""
 
-    _names = ("cache_all", "rfc1738_url", "gridftp2", "clientinfo", "pipeline")
+    _names = ("cache_all", "rfc1738_url", "gridftp2", "clientinfo", "pipeline", "plugins")
 
     cache_all = _handle_flag("cache_all")
     """Keep every connection for later operations; what is kept is closed with the handle."""
@@ -40,6 +42,7 @@ class FtpClientHandleAttr(Attributes):
         check_ftp(lib.globus_ftp_client_handleattr_init(pointer), "handle attributes")
         self._pointer = pointer
         self._pipeline = 0
+        self._plugins: tuple[FtpClientPlugin, ...] = ()
         owned(self, lambda: lib.globus_ftp_client_handleattr_destroy(pointer))
         self._assign(values)
 
@@ -81,6 +84,38 @@ class FtpClientHandleAttr(Attributes):
         )
         name, version, other = (read_text(place) or "" for place in places)
         return (name, version, other) if name else None
+
+    @property
+    def plugins(self) -> tuple[FtpClientPlugin, ...]:
+        """The plugins of every handle that is made with these attributes."""
+        return self._plugins
+
+    @plugins.setter
+    def plugins(self, value: Iterable[FtpClientPlugin]) -> None:
+        for plugin in self._plugins:
+            self.remove_plugin(plugin)
+        for plugin in value:
+            self.add_plugin(plugin)
+
+    def add_plugin(self, plugin: FtpClientPlugin) -> None:
+        """One more plugin (globus_ftp_client_handleattr_add_plugin); each may be there once."""
+        if plugin in self._plugins:
+            raise ValueError(f"{plugin!r} is in these attributes already")
+        check_ftp(
+            lib.globus_ftp_client_handleattr_add_plugin(self._pointer, plugin._c_plugin()),
+            f"add {plugin!r}",
+        )
+        self._plugins += (plugin,)
+
+    def remove_plugin(self, plugin: FtpClientPlugin) -> None:
+        """No longer (globus_ftp_client_handleattr_remove_plugin)."""
+        if plugin not in self._plugins:
+            raise ValueError(f"{plugin!r} is not in these attributes")
+        check_ftp(
+            lib.globus_ftp_client_handleattr_remove_plugin(self._pointer, plugin._c_plugin()),
+            f"remove {plugin!r}",
+        )
+        self._plugins = tuple(one for one in self._plugins if one is not plugin)
 
     def add_cached_url(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handleattr_add_cached_url)."""

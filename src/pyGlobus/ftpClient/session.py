@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -22,6 +23,7 @@ from .errors import FtpClientException, FtpClientValueError, check_ftp, ftp_erro
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker
 from .pipeline import Pipeline
+from .plugins.base import FtpClientPlugin, PluginSet
 from .pump import ON_PUMP_COMPLETE, Pump
 
 __all__ = [
@@ -103,6 +105,7 @@ class _Session:
 
     def __init__(self, attributes: FtpClientHandleAttr) -> None:
         self.attributes = attributes
+        self.plugins = PluginSet(attributes.plugins)
         self.lock = threading.Lock()
         self.operation: Operation[Any] | None = None
         self.blocks = 0
@@ -123,10 +126,12 @@ class _Session:
     def _new_handle(self) -> Any:
         pointer = ffi.new("globus_ftp_client_handle_t *")
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self.plugins.owning())
             attributes = self.attributes.pointer()
             if self.pipeline is not None:
                 attributes = stack.enter_context(self.pipeline.attributes(attributes))
             check_ftp(lib.globus_ftp_client_handle_init(pointer, attributes), "FTP handle")
+            self.plugins.equip(pointer, self.attributes.plugins)
             if self.pipeline is not None:
                 self.pipeline.watch(pointer)
         return pointer
@@ -217,6 +222,43 @@ class FtpSession(Handle):
         if credential is not None:
             self._default_attr.credential = credential
         super().__init__(self._session.release)
+        self._session.plugins.client = weakref.ref(self)
+
+    def add_plugin(self, plugin: FtpClientPlugin) -> None:
+        """Put a plugin on this client (globus_ftp_client_handle_add_plugin), while it is idle."""
+        with self._idle("add a plugin") as session:
+            session.plugins.add(session.pointer, plugin)
+
+    def remove_plugin(self, plugin: FtpClientPlugin) -> None:
+        """Take a plugin off this client (globus_ftp_client_handle_remove_plugin), while it is idle.
+
+        Also one that came with its attributes, which keep it.
+        """
+        with self._idle("remove a plugin") as session:
+            session.plugins.remove(session.pointer, plugin)
+
+    @property
+    def plugins(self) -> tuple[FtpClientPlugin, ...]:
+        """The plugins of this client."""
+        return tuple(self._session.plugins.plugins)
+
+    @contextlib.contextmanager
+    def _idle(self, what: str) -> Iterator[_Session]:
+        """The session, which no operation has meanwhile."""
+        with self._lock:
+            self._require_open()
+            with self._session.lock:
+                self._require_idle(what)
+                yield self._session
+
+    def _require_idle(self, what: str) -> None:
+        if self._session.operation is not None:
+            raise FtpClientException(
+                f"{what}: this client is busy with {self._session.operation.what}",
+                code=FtpError.IN_USE,
+                library="globus_ftp_client",
+                hint="wait for it, or use another FtpClient",
+            )
 
     def close(self) -> None:
         """Abort what runs, close the connections, free the handle."""
@@ -278,13 +320,7 @@ class FtpSession(Handle):
         with self._lock:
             self._require_open()
             with session.lock:
-                if session.operation is not None:
-                    raise FtpClientException(
-                        f"{operation.what}: this client is busy with {session.operation.what}",
-                        code=FtpError.IN_USE,
-                        library="globus_ftp_client",
-                        hint="wait for it, or use another FtpClient",
-                    )
+                self._require_idle(operation.what)
                 session.operation = operation
                 session.marker = ""
             if done_func is not None:

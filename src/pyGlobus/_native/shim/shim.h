@@ -40,6 +40,8 @@ enum
     COG_EVENT_LISTENER_CLOSED,
     COG_EVENT_SHUTDOWN_ASKED,   /* a client asked a GASS server to shut down */
     COG_EVENT_PIPELINE,         /* a: pairs of URLs that are complete */
+    COG_EVENT_PLUGIN,           /* code: COG_PLUGIN_*, c: owner << 1 | flag, text: URL and text; a,
+                                   b, object: per notification */
     COG_EVENT_QUESTION,         /* c: number, for cog_answer(); a, b, text: what is asked */
     COG_EVENT_PERFORMANCE       /* a: bytes moved, b: bytes/s now, c: bytes/s on average */
 };
@@ -172,5 +174,55 @@ int64_t cog_gass_bytes(const cog_gass *gass);
 int cog_gass_run(
     cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
     cog_gass_outcome *outcome);
+
+/* plugin.c */
+/* What a plugin can be told of.  The flag is `restart` of an operation, `eof` of data. */
+enum
+{
+    COG_PLUGIN_CONNECT,
+    COG_PLUGIN_AUTHENTICATE,    /* text: user */
+    COG_PLUGIN_COMMAND,         /* text: command */
+    COG_PLUGIN_RESPONSE,        /* a: code, text: reply, object: error */
+    COG_PLUGIN_FAULT,           /* object: error */
+    COG_PLUGIN_ABORT,
+    COG_PLUGIN_COMPLETE,
+    COG_PLUGIN_READ,            /* a: length */
+    COG_PLUGIN_WRITE,           /* a: length, b: offset */
+    COG_PLUGIN_DATA,            /* a: length, b: offset, object: error */
+    COG_PLUGIN_GET,
+    COG_PLUGIN_PUT,
+    COG_PLUGIN_TRANSFER,        /* text: destination */
+    COG_PLUGIN_DELETE,
+    COG_PLUGIN_FEAT,
+    COG_PLUGIN_MKDIR,
+    COG_PLUGIN_RMDIR,
+    COG_PLUGIN_LIST,
+    COG_PLUGIN_VERBOSE_LIST,
+    COG_PLUGIN_MACHINE_LIST,
+    COG_PLUGIN_RECURSIVE_LIST,
+    COG_PLUGIN_MLST,
+    COG_PLUGIN_STAT,
+    COG_PLUGIN_MODIFICATION_TIME,
+    COG_PLUGIN_SIZE,
+    COG_PLUGIN_MOVE,            /* text: destination */
+    COG_PLUGIN_SYMLINK,         /* text: link */
+    COG_PLUGIN_CHMOD,           /* a: mode */
+    COG_PLUGIN_CHGRP,           /* text: group */
+    COG_PLUGIN_UTIME,           /* a: seconds since 1970 */
+    COG_PLUGIN_CKSM,            /* a: offset, b: length, text: algorithm */
+    /* not Globus' own: summed up in the plugin, at most once in an interval, and at the end */
+    COG_PLUGIN_PROGRESS,        /* a: bytes, b: microseconds since 1970; by our own data */
+    COG_PLUGIN_PERFORMANCE,     /* b: microseconds since 1970, text: the server's reply (112) */
+    COG_PLUGIN_MARKER           /* b: microseconds since 1970, text: START-STOP,... and no URL */
+};
+
+/* A plugin that posts what is `wanted` (bits 1 << COG_PLUGIN_*).  `name` must be unique: Globus
+ * takes a plugin once for a handle, by its name.  `mask` are GLOBUS_FTP_CLIENT_CMD_MASK_*, for
+ * commands and responses; `interval` microseconds.  NULL without memory. */
+globus_ftp_client_plugin_t *cog_plugin_new(
+    cog_token token, const char *name, uint64_t wanted, int mask, int64_t interval);
+void cog_plugin_free(globus_ftp_client_plugin_t *plugin);
+/* The owner of the copies that this thread has Globus make from now on. */
+void cog_plugin_set_owner(int64_t owner);
 
 #endif
