@@ -18,6 +18,7 @@ MODULES = [
     "pyGlobus.ftpClient.plugins.base",
     "pyGlobus.ftpClient.plugins.debug",
     "pyGlobus.ftpClient.plugins.markers",
+    "pyGlobus.ftpClient.plugins.restart",
     "pyGlobus.gassServerEZ",
     "pyGlobus.globusMod",
     "pyGlobus.gramClient",

@@ -352,6 +352,9 @@ _REPLY_WORDS = (
     ("not a plain file", Concept.IS_A_DIRECTORY),
     ("No space left", Concept.NO_SPACE),
     ("quota", Concept.NO_SPACE),
+    # GCT's server of its data connection, whose other end died
+    ("An end of file occurred", Concept.CONNECTION),
+    ("an end-of-file was reached", Concept.CONNECTION),
 )
 
 

@@ -40,6 +40,7 @@ class Operation(Generic[T]):
     __slots__ = (
         "__weakref__",
         "_abort",
+        "_again",
         "_callbacks",
         "_convert",
         "_error",
@@ -48,11 +49,13 @@ class Operation(Generic[T]):
         "_lock",
         "_lost",
         "_progress",
+        "_rest",
         "_returned",
         "_settled",
         "_timer",
         "_value",
         "_waiters",
+        "_watch",
         "what",
     )
 
@@ -91,6 +94,9 @@ class Operation(Generic[T]):
         self._callbacks: list[Callable[[Operation[T]], object]] = []
         self._failing: GlobusException | None = None
         self._timer: Timer | None = None
+        self._watch: Timer | None = None
+        self._rest: Timer | None = None
+        self._again: Callable[[BaseException], bool] | None = None
         self._returned = False
         self._value: T | None = None
         self._error: BaseException | None = None
@@ -229,7 +235,7 @@ class Operation(Generic[T]):
 
         def look() -> None:
             nonlocal seen, since
-            if self._returned:
+            if self._returned or self._rest is not None:
                 return
             now, moment = self.bytes_done, time.monotonic()
             if now != seen or not waiting():
@@ -242,11 +248,43 @@ class Operation(Generic[T]):
                 )
                 return
             # often enough to be late by a quarter at most
-            self._timer = runtime.later(max(seconds / 4, 0.01), look)
+            self._watch = runtime.later(max(seconds / 4, 0.01), look)
 
         look()
 
+    def retry(self, again: Callable[[BaseException], bool]) -> None:
+        """Ask `again`, when this fails, whether it will be begun once more: see `rest`."""
+        self._again = again
+
+    def rest(self, error: BaseException, seconds: float, resume: Callable[[], None]) -> bool:
+        """After `error`: call `resume` on the drainer in so many seconds, unless it is ended.
+
+        False when it has been ended, by something else than `error`, already.
+        """
+
+        def wake() -> None:
+            with self._lock:
+                rest, self._rest = self._rest, None
+            if rest is not None:
+                resume()
+
+        with self._lock:
+            if self._failing not in (None, error):
+                return False
+            self._failing = None
+            watch, self._watch = self._watch, None
+            self._rest = runtime.later(seconds, wake)
+        if watch is not None:
+            watch.cancel()
+        return True
+
+    @property
+    def ending(self) -> GlobusException | None:
+        """With what it is to end, when it has been told to."""
+        return self._failing
+
     def _expire(self, seconds: float) -> None:
+        self._again = None
         self.fail(GlobusTimeoutError(f"{self.what}: no answer within {seconds:g} s"))
 
     def fail(self, error: GlobusException) -> bool:
@@ -255,6 +293,12 @@ class Operation(Generic[T]):
             if self._returned or self._failing is not None:
                 return not self._returned
             self._failing = error
+            rest, self._rest = self._rest, None
+        if rest is not None:
+            # between two attempts: nothing to abort
+            rest.cancel()
+            runtime.bury(lambda: self.end(None, error))
+            return True
         if self._abort is None:
             # Globus offers no way to stop this one: let go, and ignore what comes later
             self._return(None, error)
@@ -269,7 +313,7 @@ class Operation(Generic[T]):
 
     def _give_up(self, error: GlobusException) -> None:
         with self._lock:
-            if self._returned:
+            if self._returned or self._failing is not error:
                 return
             # should the event come yet, it is too late to touch what has moved on; what C points
             # at stays alive with this object until then
@@ -288,6 +332,13 @@ class Operation(Generic[T]):
             error = self._failing or problem
             if error is not problem:
                 error.__cause__ = problem
+            if self._again is not None and self._again(error):
+                return
+            error = self._failing or error
+        self.end(value, error)
+
+    def end(self, value: T | None, error: BaseException | None) -> None:
+        """It is over, and Globus has let go of it."""
         self._keep = None
         with self._lock:
             settled, self._settled = self._settled, None
@@ -310,6 +361,9 @@ class Operation(Generic[T]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         for waiter in waiters:
             waiter.release()
         for function in callbacks:

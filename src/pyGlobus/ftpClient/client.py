@@ -6,10 +6,10 @@ from .._core.buffers import urls
 from .._native import lib
 from .errors import check_ftp
 from .files import FtpFiles
+from .handle import marker_text
 from .listings import FtpListings
 from .marker import FtpClientRestartMarker
 from .pipelining import FtpPipelining
-from .session import marker_text
 
 __all__ = ["FtpClient"]
 

@@ -21,6 +21,7 @@ class Pump:
         self.pointer: Any = ffi.NULL
         self._lock = threading.Lock()
         self._count = 0
+        self._before = 0
 
     def begin(
         self, token: Any, descriptor: int, base: int, first: int, end: int, longest: int | None
@@ -32,14 +33,16 @@ class Pump:
         )
         if pointer == ffi.NULL:
             raise OSError(ffi.errno, os.strerror(ffi.errno))
-        self.pointer = pointer
+        with self._lock:
+            self._before, self._count = self._before + self._count, 0
+            self.pointer = pointer
 
     def bytes(self) -> int:
-        """How many have been moved."""
+        """How many have been moved, in all attempts."""
         with self._lock:
             if self.pointer != ffi.NULL:
                 self._count = lib.cog_pump_bytes(self.pointer)
-            return self._count
+            return self._before + self._count
 
     def waits(self) -> bool:
         """Whether it waits for the other end of a pipe, and not for the server."""

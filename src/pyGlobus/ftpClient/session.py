@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from .._core.buffers import shown, urls
-from .._core.errors import GlobusException, OperationCancelledError
+from .._core.errors import GlobusException
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import runtime
@@ -20,11 +20,12 @@ from ..security.credential import Credential
 from .attributes import DataFunc, FtpClientOperationAttr
 from .constants import FtpError, Striping
 from .errors import FtpClientException, FtpClientValueError, check_ftp, ftp_error
+from .handle import Session
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker
-from .pipeline import Pipeline
-from .plugins.base import FtpClientPlugin, PluginSet
+from .plugins.base import FtpClientPlugin
 from .pump import ON_PUMP_COMPLETE, Pump
+from .restarts import Attempts, Held, Plan, Resume, go_on, is_seekable, restarter
 
 __all__ = [
     "COMMAND_TIMEOUT",
@@ -37,7 +38,6 @@ __all__ = [
     "FtpSession",
     "HasFileno",
     "Transfer",
-    "marker_text",
 ]
 
 T = TypeVar("T")
@@ -89,97 +89,8 @@ class Transfer:
     first: int = 0
     """Offset of the first byte that a pump moves, and of the end; -1: none."""
     end: int = -1
-
-
-# C handles that Globus did not let go of: it may still write to them
-_abandoned: list[Any] = []
-
-
-class _Session:
-    """The C handle, and what runs on it: shared by the client and its finalizer.
-
-    A C handle whose transfer was aborted or failed is spoiled (GCT 6.2: its next operation may
-    hang, about one in a hundred, or meet the data connection of the last one still closing).  It
-    is replaced when it has come to rest, or when it does not.
-    """
-
-    def __init__(self, attributes: FtpClientHandleAttr) -> None:
-        self.attributes = attributes
-        self.plugins = PluginSet(attributes.plugins)
-        self.lock = threading.Lock()
-        self.operation: Operation[Any] | None = None
-        self.blocks = 0
-        """Buffers that a caller has registered and that have not come back."""
-        self.moved = [0]
-        """Bytes of the transfer that the caller's own buffers have moved."""
-        self.furthest = 0
-        """The highest offset of the running put that the caller has registered a block up to."""
-        self.longest: int | None = None
-        """How long those blocks may be."""
-        self.marker = ""
-        """Restart marker of the transfer that spoiled the handle."""
-        self.spoiled = False
-        self.doomed = False
-        self.pipeline = Pipeline(attributes.pipeline) if attributes.pipeline else None
-        self.pointer = self._new_handle()
-
-    def _new_handle(self) -> Any:
-        pointer = ffi.new("globus_ftp_client_handle_t *")
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self.plugins.owning())
-            attributes = self.attributes.pointer()
-            if self.pipeline is not None:
-                attributes = stack.enter_context(self.pipeline.attributes(attributes))
-            check_ftp(lib.globus_ftp_client_handle_init(pointer, attributes), "FTP handle")
-            self.plugins.equip(pointer, self.attributes.plugins)
-            if self.pipeline is not None:
-                self.pipeline.watch(pointer)
-        return pointer
-
-    def _destroy(self, pointer: Any, *, last: bool) -> None:
-        lib.globus_ftp_client_handle_destroy(pointer)
-        if last and self.pipeline is not None:
-            self.pipeline.free()
-
-    def abort(self, operation: Operation[Any]) -> None:
-        """Abort this operation, if it still is the one that runs."""
-        with self.lock:
-            if self.operation is operation:
-                self.spoiled = True
-                check_ftp(lib.globus_ftp_client_abort(self.pointer), "abort")
-
-    def idle(self) -> None:
-        """Globus has let go of the operation."""
-        with self.lock:
-            self.operation = None
-            spent = None
-            if self.doomed:
-                spent = self.pointer
-            elif self.spoiled:
-                self.marker = marker_text(self.pointer)
-                spent, self.pointer = self.pointer, self._new_handle()
-                self.spoiled = False
-        if spent is not None:
-            self._destroy(spent, last=self.doomed)
-
-    def lost(self) -> None:
-        """Globus does not let go: leave the C handle to it, and go on with another one."""
-        with self.lock:
-            self.operation = None
-            self.spoiled = False
-            _abandoned.append(self.pointer)
-            if not self.doomed:
-                self.pointer = self._new_handle()
-
-    def release(self) -> None:
-        """Destroy the handle: now, or when what runs has been aborted."""
-        with self.lock:
-            self.doomed = True
-            operation = self.operation
-        if operation is None:
-            self._destroy(self.pointer, last=True)
-        else:
-            operation.fail(OperationCancelledError(f"{operation.what}: the client was closed"))
+    whole: bool = False
+    """Whether it is of a whole file, and neither of a part nor with processing."""
 
 
 def longest_block(attr: FtpClientOperationAttr) -> int | None:
@@ -190,13 +101,6 @@ def longest_block(attr: FtpClientOperationAttr) -> int | None:
     """
     layout = attr.layout
     return layout.size if layout.mode is Striping.BLOCKED_ROUND_ROBIN else None
-
-
-def marker_text(pointer: Any) -> str:
-    marker = FtpClientRestartMarker()
-    result = lib.globus_ftp_client_handle_get_restart_marker(pointer, marker.pointer())
-    check_ftp(result, "restart marker")
-    return str(marker)
 
 
 class FtpSession(Handle):
@@ -216,7 +120,7 @@ class FtpSession(Handle):
                 finds when None.
         """
         runtime.activate("FTP_CLIENT")
-        self._session = _Session(handle_attr or FtpClientHandleAttr())
+        self._session = Session(handle_attr or FtpClientHandleAttr())
         self._credential = credential
         self._default_attr = FtpClientOperationAttr()
         if credential is not None:
@@ -243,7 +147,7 @@ class FtpSession(Handle):
         return tuple(self._session.plugins.plugins)
 
     @contextlib.contextmanager
-    def _idle(self, what: str) -> Iterator[_Session]:
+    def _idle(self, what: str) -> Iterator[Session]:
         """The session, which no operation has meanwhile."""
         with self._lock:
             self._require_open()
@@ -314,26 +218,58 @@ class FtpSession(Handle):
         done_func: DoneFunc | None,
         arg: Any,
         timeout: float | None,
+        *,
+        begun: Callable[[], None] | None = None,
+        plan: Plan | None = None,
+        resume: Resume | None = None,
     ) -> None:
-        """Make the C call for an operation; the handle is its own until it has settled."""
+        """Make the C call for an operation; the handle is its own until it has settled.
+
+        Args:
+            operation: what is begun.
+            call: the C function.
+            done_func: called with ``(arg, client, error)`` at the end.
+            arg: for `done_func`.
+            timeout: seconds until it is aborted.
+            begun: called each time that the C call has been made.
+            plan: tells where it goes on when it is begun again; None: it is not.
+            resume: where it begins.
+        """
         session = self._session
+        plugin = None if plan is None else restarter(session.plugins)
         with self._lock:
             self._require_open()
             with session.lock:
                 self._require_idle(operation.what)
                 session.operation = operation
                 session.marker = ""
+                session.resume = resume or Resume()
+                session.restarts = plugin is not None
+                session.ended = session.plugins.again = False
             if done_func is not None:
                 operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
-            token = runtime.enrol(operation.complete)
+            if plugin is not None and plan is not None:
+                Attempts(session, plugin, operation, call, begun, plan)
             try:
-                check_ftp(call(ffi.cast("void *", token)), operation.what)
+                session.begin(operation, call)
             except BaseException:
-                runtime.withdraw(token)
                 with session.lock:
                     session.operation = None
                 raise
         operation.limit(timeout)
+        if begun is not None:
+            begun()
+
+    def _marker(self, marker: FtpClientRestartMarker | None) -> Any:
+        """The C marker of the attempt that begins; `marker` is that of the first one."""
+        used = self._session.resume.marker or marker
+        return ffi.NULL if used is None else used.pointer()
+
+    def _stall_limit(self, seconds: float | None) -> float | None:
+        """The caller's, or that of the plugin where it is shorter."""
+        plugin = restarter(self._session.plugins)
+        limits = [seconds, plugin.stall_timeout if plugin is not None else None]
+        return min((one for one in limits if one is not None), default=None)
 
     def _command(
         self,
@@ -353,8 +289,9 @@ class FtpSession(Handle):
             f"{verb} {shown(url)}", convert, attr, keep=(c_url, attr, call), on_error=on_error
         )
         self._start(
-            operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout
-        )
+            operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout,
+            plan=lambda ranges, before: Resume(),
+        )  # fmt: skip
         return operation
 
     def _simple(
@@ -395,12 +332,23 @@ class FtpSession(Handle):
         )  # fmt: skip
         session.moved = moved
         session.furthest, session.longest = 0, longest_block(attr)
+        stall = self._stall_limit(transfer.stall_timeout)
+        start = Resume(transfer.marker, transfer.first)
+
+        def plan(ranges: str, before: Resume) -> Resume | None:
+            if session.ended:
+                return None
+            return go_on(
+                transfer.verb, attr, transfer.whole, False, False, moved[0], ranges, before, start
+            )
+
         self._start(
             operation,
             lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
             transfer.done_func, transfer.arg, None,
+            begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
+            plan=plan, resume=start,
         )  # fmt: skip
-        operation.limit_stall(transfer.stall_timeout, lambda: session.blocks > 0)
         return operation
 
     def _pump(
@@ -415,6 +363,10 @@ class FtpSession(Handle):
         end = transfer.descriptor
         assert end is not None
         number = end if isinstance(end, int) else end.fileno()
+        again = restarter(self._session.plugins) is not None
+        if again:
+            # by the time of another attempt the caller may have closed his
+            number = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
         pump = Pump()
 
         def convert(event: Any) -> int:
@@ -424,7 +376,7 @@ class FtpSession(Handle):
                 raise OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side")
             if event.object != ffi.NULL:
                 raise ftp_error(event.object, what, attr.credential)
-            return int(event.a)
+            return pump.bytes()
 
         def abort(operation: Operation[int]) -> None:
             pump.stop()
@@ -436,13 +388,9 @@ class FtpSession(Handle):
         )  # fmt: skip
 
         def start(token: Any) -> int:
+            first = self._session.resume.first
             pump.begin(
-                token,
-                number,
-                transfer.file_offset,
-                transfer.first,
-                transfer.end,
-                longest_block(attr),
+                token, number, transfer.file_offset, first, transfer.end, longest_block(attr)
             )
             try:
                 result = call(c_url, attr.pointer(), ON_PUMP_COMPLETE, pump.pointer)
@@ -453,12 +401,34 @@ class FtpSession(Handle):
                 pump.end()
             return result
 
-        self._start(operation, start, transfer.done_func, transfer.arg, None)
-        if transfer.verb == "put":
-            lib.cog_pump_start_put(pump.pointer, self._session.pointer)
-        else:
-            lib.cog_pump_start_get(pump.pointer, self._session.pointer)
-        operation.limit_stall(transfer.stall_timeout, lambda: not pump.waits())
+        stall = self._stall_limit(transfer.stall_timeout)
+
+        def begun() -> None:
+            if transfer.verb == "put":
+                lib.cog_pump_start_put(pump.pointer, self._session.pointer)
+            else:
+                lib.cog_pump_start_get(pump.pointer, self._session.pointer)
+            operation.limit_stall(stall, lambda: not pump.waits())
+
+        first = Resume(transfer.marker, transfer.first)
+
+        def plan(ranges: str, before: Resume) -> Resume | None:
+            return go_on(
+                transfer.verb, attr, transfer.whole, True, is_seekable(number), pump.bytes(),
+                ranges, before, first,
+            )  # fmt: skip
+
+        try:
+            self._start(
+                operation, start, transfer.done_func, transfer.arg, None,
+                begun=begun, plan=plan, resume=first,
+            )  # fmt: skip
+        except BaseException:
+            if again:
+                os.close(number)
+            raise
+        if again:
+            operation.add_done_callback(lambda op: os.close(number))
         return operation
 
     def _block(
@@ -478,6 +448,7 @@ class FtpSession(Handle):
             if event.object != ffi.NULL:
                 raise ftp_error(event.object, f"{verb} a block", None)
             session.moved[0] += event.a
+            session.ended |= bool(event.c)
             return Block(event.a, event.b, bool(event.c))
 
         operation = Operation(f"{verb} a block", convert, keep=(memory, buf))
@@ -489,16 +460,39 @@ class FtpSession(Handle):
                 data_func(arg, self, error, buf, block.length, block.offset, block.eof)
 
             operation.add_done_callback(tell)
+
+        def arrive(event: Any) -> None:
+            if event.object != ffi.NULL and session.restarts and not session.ended:
+                # the end of the transfer tells whether there is another attempt
+                error = ftp_error(event.object, operation.what, None)
+                with session.lock:
+                    session.held.append(Held(operation, error, Block(0, 0, True), register))
+            else:
+                operation.complete(event)
+
+        def register() -> None:
+            token = runtime.enrol(arrive)
+            try:
+                check_ftp(call(ffi.cast("void *", token)), operation.what)
+            except BaseException:
+                runtime.withdraw(token)
+                raise
+
         self._require_open()
-        token = runtime.enrol(operation.complete)
         with session.lock:
             session.blocks += 1
         try:
-            check_ftp(call(ffi.cast("void *", token)), operation.what)
+            while True:
+                attempt = session.attempt
+                try:
+                    register()
+                    break
+                except FtpClientException as error:
+                    if session.hold(Held(operation, error, Block(0, 0, True), register), attempt):
+                        break
         except BaseException:
             with session.lock:
                 session.blocks -= 1
-            runtime.withdraw(token)
             raise
         return operation
 

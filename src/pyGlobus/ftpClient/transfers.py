@@ -9,8 +9,10 @@ from .._core.buffers import pin, shown, urls
 from .._core.operation import Operation
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
+from .constants import Mode
 from .errors import FtpClientValueError
 from .marker import FtpClientRestartMarker
+from .restarts import Resume, go_on, restarter
 from .session import (
     ON_COMPLETE,
     ON_DATA,
@@ -70,11 +72,14 @@ class FtpTransfers(FtpSession):
             FtpClientException: from the operation: one of its subclasses.
         """
         return self._transfer(
-            Transfer("get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout),
-            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_get(
-                self._session.pointer, c_url, attr, _marker(marker), on_complete, token
+            Transfer(
+                "get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout,
+                whole=True,
             ),
-        )
+            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_get(
+                self._session.pointer, c_url, attr, self._marker(marker), on_complete, token
+            ),
+        )  # fmt: skip
 
     def partial_get(
         self,
@@ -101,7 +106,7 @@ class FtpTransfers(FtpSession):
                 first=offset,
             ),
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_partial_get(
-                self._session.pointer, c_url, attr, _marker(marker), offset, end_offset,
+                self._session.pointer, c_url, attr, self._marker(marker), offset, end_offset,
                 on_complete, token,
             ),
         )  # fmt: skip
@@ -129,7 +134,13 @@ class FtpTransfers(FtpSession):
         return self._transfer(
             Transfer("get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout),
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_extended_get(
-                self._session.pointer, c_url, attr, _marker(marker), algorithm, on_complete, token
+                self._session.pointer,
+                c_url,
+                attr,
+                self._marker(marker),
+                algorithm,
+                on_complete,
+                token,
             ),
         )
 
@@ -186,10 +197,10 @@ class FtpTransfers(FtpSession):
         return self._transfer(
             Transfer(
                 "put", url, op_attr, done_func, arg, source, marker, file_offset, stall_timeout,
-                first=_resume_at(marker),
+                first=_resume_at(marker), whole=True,
             ),
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_put(
-                self._session.pointer, c_url, attr, _marker(marker), on_complete, token
+                self._session.pointer, c_url, attr, self._marker(marker), on_complete, token
             ),
         )  # fmt: skip
 
@@ -219,7 +230,7 @@ class FtpTransfers(FtpSession):
                 first=max(offset, _resume_at(marker)), end=end_offset,
             ),
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_partial_put(
-                self._session.pointer, c_url, attr, _marker(marker), offset, end_offset,
+                self._session.pointer, c_url, attr, self._marker(marker), offset, end_offset,
                 on_complete, token,
             ),
         )  # fmt: skip
@@ -250,7 +261,8 @@ class FtpTransfers(FtpSession):
                 first=_resume_at(marker),
             ),
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_extended_put(
-                self._session.pointer, c_url, attr, _marker(marker), algorithm, on_complete, token
+                self._session.pointer, c_url, attr, self._marker(marker), algorithm, on_complete,
+                token,
             ),
         )  # fmt: skip
 
@@ -333,9 +345,10 @@ class FtpTransfers(FtpSession):
         return self._third_party(
             source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
             lambda source, s_attr, dest, d_attr, token: lib.globus_ftp_client_third_party_transfer(
-                self._session.pointer, source, s_attr, dest, d_attr, _marker(marker), ON_COMPLETE,
-                token,
+                self._session.pointer, source, s_attr, dest, d_attr, self._marker(marker),
+                ON_COMPLETE, token,
             ),
+            whole=True,
         )  # fmt: skip
 
     def partial_third_party_transfer(
@@ -360,7 +373,7 @@ class FtpTransfers(FtpSession):
         return self._third_party(
             source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
             lambda source, s_attr, dest, d_attr, token: transfer(
-                self._session.pointer, source, s_attr, dest, d_attr, _marker(marker), offset,
+                self._session.pointer, source, s_attr, dest, d_attr, self._marker(marker), offset,
                 end_offset, ON_COMPLETE, token,
             ),
         )  # fmt: skip
@@ -389,8 +402,8 @@ class FtpTransfers(FtpSession):
         return self._third_party(
             source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
             lambda source, s_attr, dest, d_attr, token: transfer(
-                self._session.pointer, source, s_attr, eret, dest, d_attr, esto, _marker(marker),
-                ON_COMPLETE, token,
+                self._session.pointer, source, s_attr, eret, dest, d_attr, esto,
+                self._marker(marker), ON_COMPLETE, token,
             ),
         )  # fmt: skip
 
@@ -405,23 +418,35 @@ class FtpTransfers(FtpSession):
         arg: Any,
         timeout: float | None,
         call: Callable[[bytes, Any, bytes, Any, Any], int],
+        *,
+        whole: bool = False,
     ) -> Operation[None]:
         source, dest = urls(source_url, dest_url)
         s_attr, d_attr = self._attr(source_attr, source_url), self._attr(dest_attr, dest_url)
+        plugins = self._session.plugins
+        plugin = restarter(plugins)
         operation = self._operation(
             f"transfer {shown(source_url)} to {shown(dest_url)}", lambda event: None, s_attr,
             keep=(source, dest, s_attr, d_attr, marker, call), transfer=True,
+            progress=None if plugin is None else lambda: plugin.moved(plugins.key),
         )  # fmt: skip
+        first = Resume(marker)
+
+        def begun() -> None:
+            # the servers tell how far they are in extended block mode only
+            if plugin is not None and s_attr.mode is d_attr.mode is Mode.EXTENDED_BLOCK:
+                operation.limit_stall(plugin.stall_timeout)
+
         self._start(
             operation,
             lambda token: call(source, s_attr.pointer(), dest, d_attr.pointer(), token),
             done_func, arg, timeout,
+            begun=begun, resume=first,
+            plan=lambda ranges, before: go_on(
+                "transfer", d_attr, whole, False, False, 0, ranges, before, first
+            ),
         )  # fmt: skip
         return operation
-
-
-def _marker(marker: FtpClientRestartMarker | None) -> Any:
-    return ffi.NULL if marker is None else marker.pointer()
 
 
 def _resume_at(marker: FtpClientRestartMarker | None) -> int:

@@ -20,6 +20,7 @@ from .markers import (
     Throughput,
     ThroughputPlugin,
 )
+from .restart import RestartPlugin
 
 __all__ = [
     "DebugPlugin",
@@ -27,6 +28,7 @@ __all__ = [
     "PerfMarker",
     "PerfPlugin",
     "RestartMarkerPlugin",
+    "RestartPlugin",
     "StripeThroughput",
     "Throughput",
     "ThroughputPlugin",

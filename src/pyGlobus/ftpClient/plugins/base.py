@@ -55,6 +55,8 @@ class FtpClientPlugin:
     """Of which commands, and of the responses to which, it is told."""
     _interval: float = 1.0
     """Seconds between two reports of `_progress` or `_marker`."""
+    _needs_client: bool = False
+    """Whether it does nothing on a handle that is not an `FtpClient`'s."""
     _registration: _Registration | None = None
 
     # --- the connection ------------------------------------------------------------------------
@@ -240,13 +242,13 @@ class PluginSet:
         self.client: weakref.ref[Any] | None = None
         self.again = False
         """Whether the operation under way has been begun before."""
-        self._number = next(_numbers)
-        _owners[self._number] = self
+        self.key = next(_numbers)
+        _owners[self.key] = self
 
     @contextlib.contextmanager
     def owning(self) -> Iterator[None]:
         """The copies of plugins that Globus makes in here are this client's."""
-        lib.cog_plugin_set_owner(self._number)
+        lib.cog_plugin_set_owner(self.key)
         try:
             yield
         finally:

@@ -22,6 +22,7 @@ __all__ = [
     "StripeThroughput",
     "Throughput",
     "ThroughputPlugin",
+    "read_marker",
 ]
 
 
@@ -73,7 +74,7 @@ _FIELD = re.compile(
 _MOST_STRIPES = 1 << 16
 
 
-def _read_marker(reply: str) -> PerfMarker | None:
+def read_marker(reply: str) -> PerfMarker | None:
     """A server's marker (GFD.20, 5.1.1.4), or None for what is none."""
     fields = dict(_FIELD.findall(reply))
     try:
@@ -178,7 +179,7 @@ class PerfPlugin(_TransferPlugin):
         self._tell(client, key, PerfMarker(when, 0, 1, moved))
 
     def _performance(self, client: FtpClient | None, key: int, reply: str) -> None:
-        marker = _read_marker(reply)
+        marker = read_marker(reply)
         if marker is not None:
             self._tell(client, key, marker)
 

@@ -1,0 +1,195 @@
+"""How an operation is begun again, for `RestartPlugin`: on another handle, behind what arrived.
+
+The C library can restart an operation within itself, and its own plugin does so.  That is not used
+(GCT 6.2): it does not restart a get or a put whose data connection breaks first; it takes for
+arrived what a put has handed to the kernel; and a handle on which something went wrong is spoiled.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .._core.errors import GlobusException
+from .._core.operation import Operation
+from .._core.runtime import runtime
+from .attributes import FtpClientOperationAttr
+from .constants import Mode, Type
+from .marker import FtpClientRestartMarker
+from .plugins.base import PluginSet
+from .plugins.restart import RestartPlugin
+
+__all__ = ["Attempts", "Held", "Plan", "Resume", "go_on", "is_seekable", "restarter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where an attempt begins."""
+
+    marker: FtpClientRestartMarker | None = None
+    first: int = 0
+    """Offset of the first byte that a pump moves."""
+
+
+Plan = Callable[[str, Resume], Resume | None]
+"""Where to go on, from the ranges that have arrived and where the last attempt began; None: not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A caller's buffer that an attempt gave back, kept for the next one."""
+
+    operation: Operation[Any]
+    error: GlobusException
+    """Its outcome when there is no next attempt."""
+    at_end: Any
+    """Its outcome when the data has ended meanwhile."""
+    register: Callable[[], None]
+
+
+class Restartable(Protocol):
+    """What is needed of a client's C handle."""
+
+    plugins: PluginSet
+    resume: Resume
+    doomed: bool
+
+    def renew(self) -> None:
+        """Take another C handle, for the same operation."""
+
+    def begin(self, operation: Operation[Any], call: Callable[[Any], int]) -> None:
+        """Make the C call, unless the operation is to end."""
+
+    def register_held(self) -> None:
+        """Give the attempt that has begun the buffers that were kept for it."""
+
+
+class Attempts:
+    """One operation, as often as it takes."""
+
+    def __init__(
+        self,
+        session: Restartable,
+        plugin: RestartPlugin,
+        operation: Operation[Any],
+        call: Callable[[Any], int],
+        begun: Callable[[], None] | None,
+        plan: Plan,
+    ) -> None:
+        self._session = session
+        self._plugin = plugin
+        self._operation = operation
+        self._call = call
+        self._begun = begun
+        self._plan = plan
+        self._count = 0
+        self._began = time.monotonic()
+        operation.retry(self._again)
+
+    def _again(self, error: BaseException) -> bool:
+        session = self._session
+        ranges = self._plugin.arrived(session.plugins.key)
+        if session.doomed or not isinstance(error, GlobusException):
+            return False
+        delay = self._plugin.delay(error, self._count + 1, self._began)
+        resume = None if delay is None else self._plan(ranges, session.resume)
+        if delay is None or resume is None:
+            return False
+        session.renew()
+        session.resume = resume
+        session.plugins.again = True
+        self._count += 1
+        if self._plugin.on_restart is not None:
+            client = None if session.plugins.client is None else session.plugins.client()
+            try:
+                self._plugin.on_restart(client, error, self._count, delay)
+            except Exception:
+                runtime.report("%r: on_restart raised", self._plugin)
+        return self._operation.rest(error, delay, self._go)
+
+    def _go(self) -> None:
+        operation = self._operation
+        try:
+            self._session.begin(operation, self._call)
+            if self._begun is not None:
+                self._begun()
+            self._session.register_held()
+        except Exception as problem:
+            if not self._again(problem):
+                operation.end(None, operation.ending or problem)
+
+
+def restarter(plugins: PluginSet) -> RestartPlugin | None:
+    """The plugin by which a client's operations are begun again."""
+    return next((one for one in plugins.plugins if isinstance(one, RestartPlugin)), None)
+
+
+def is_seekable(descriptor: int) -> bool:
+    """Whether a pump can write and read anywhere."""
+    try:
+        os.lseek(descriptor, 0, os.SEEK_CUR)
+    except OSError:
+        return False
+    return not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+
+
+def go_on(
+    verb: str,
+    attr: FtpClientOperationAttr,
+    whole: bool,
+    pumped: bool,
+    seekable: bool,
+    moved: int,
+    ranges: str,
+    before: Resume,
+    start: Resume,
+) -> Resume | None:
+    """Where a transfer goes on, or None when the file could not become right.
+
+    Args:
+        verb: ``get``, ``put``, ``list`` or ``transfer``.
+        attr: its attributes.
+        whole: whether it is of a whole file, where markers are sure.
+        pumped: whether a pump moves the data.
+        seekable: whether that pump can go back.
+        moved: bytes that have been moved here in all attempts.
+        ranges: what has arrived in the last attempt.
+        before: where that one began.
+        start: where the first one began.
+    """
+    certain = whole and attr.type is Type.IMAGE
+    extended = attr.mode is Mode.EXTENDED_BLOCK
+    if certain and verb == "transfer":
+        return Resume(_union(before.marker, ranges)) if extended else start
+    if certain and verb == "get":
+        marker = _union(before.marker, ranges)
+        prefix = _prefix(marker)
+        if not extended:
+            marker = FtpClientRestartMarker(str(prefix)) if prefix else FtpClientRestartMarker()
+        return Resume(marker, prefix)
+    if moved == 0 or verb == "transfer":
+        return start
+    if verb == "put" and pumped and seekable and not attr.append:
+        prefix = _prefix(_union(before.marker, ranges)) if certain and extended else 0
+        if prefix <= start.first:
+            return start
+        return Resume(FtpClientRestartMarker(f"0-{prefix}"), prefix)
+    return start if verb == "get" and pumped and seekable else None
+
+
+def _union(marker: FtpClientRestartMarker | None, ranges: str) -> FtpClientRestartMarker:
+    """A marker of both, in ranges."""
+    both = FtpClientRestartMarker()
+    for part in [*(marker or ()), *FtpClientRestartMarker(ranges)]:
+        both.insert_range(part.start, part.stop)
+    return both
+
+
+def _prefix(marker: FtpClientRestartMarker) -> int:
+    """How many bytes from the beginning are there without a gap."""
+    first = marker.first_block
+    return first.stop if first is not None and first.start == 0 else 0
