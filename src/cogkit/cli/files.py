@@ -122,6 +122,15 @@ def cp(
     parallel: Annotated[
         int, typer.Option("--parallel", "-p", min=1, help="TCP streams for one file.")
     ] = 1,
+    sessions: Annotated[
+        int,
+        typer.Option(
+            "--sessions",
+            "-s",
+            min=1,
+            help="Sessions at once, for many files or the parts of a large one.",
+        ),
+    ] = 2,
     stream: Annotated[
         bool,
         typer.Option(
@@ -149,6 +158,7 @@ def cp(
         private=private,
         no_dcau=no_dcau,
         parallel=parallel,
+        sessions=sessions,
         stream=stream,
     )
     from cogkit.files import Files
@@ -241,6 +251,7 @@ def _options(
     private: bool = False,
     no_dcau: bool = False,
     parallel: int = 1,
+    sessions: int = 2,
     stream: bool = False,
 ) -> TransferOptions:
     from cogkit.files import TransferOptions
@@ -248,6 +259,7 @@ def _options(
     with bad_usage():
         return TransferOptions(
             parallel=parallel,
+            sessions=sessions,
             private=private,
             authenticate=not no_dcau,
             stream=stream,

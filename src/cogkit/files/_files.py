@@ -14,6 +14,7 @@ from cogkit.files._local import LocalStore, Store
 from cogkit.files._location import Location
 from cogkit.files._options import Progress, TransferOptions
 from cogkit.files._plan import Copied, Planner, Summary
+from cogkit.files._sessions import Sessions, close_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from cogkit.files._entry import Entry
     from cogkit.files._plan import Step
     from cogkit.files._remote import RemoteStore
+
+# From so many files on, further sessions are worth their handshakes.
+_MANY = 16
 
 
 class Files:
@@ -32,16 +36,19 @@ class Files:
             session.mkdir("gsiftp://localhost:2811/~/results", parents=True)
             session.copy(["a.dat", "b.dat"], "gsiftp://localhost:2811/~/results/")
 
-    Not for several threads at once: one operation runs at a time.
+    Not for several threads at once: one call runs at a time.
     """
 
     def __init__(self, options: TransferOptions | None = None) -> None:
         self.options = options or TransferOptions()
         self._local = LocalStore()
         self._remote: RemoteStore | None = None
+        self._more: list[RemoteStore] = []
 
     def close(self) -> None:
         """Hang up."""
+        close_all(self._more)
+        self._more.clear()
         if self._remote is not None:
             self._remote.close()
             self._remote = None
@@ -176,28 +183,61 @@ class Files:
             state.bytes = None
         for folder in plan.directories:
             self._store(folder).mkdir(folder)
-        copied = []
+        copied: list[Copied] = []
+        stores = self._sessions_for(plan.steps)
+        large: list[Step] = []
+        others: list[Step] = []
         for step in plan.steps:
-            state.current = step.source.name
-            moved = self._copy_one(step, len(plan.steps) > 1, _ticker(state, progress))
+            (large if _transfer.can_be_split(stores, step) else others).append(step)
+        many = len(plan.steps) > 1
+
+        def done(one: tuple[Step, int]) -> None:
+            step, moved = one
             copied.append(Copied(str(step.source), str(step.target), moved))
             state.files_done += 1
             state.at_file += moved
             state.bytes_done = state.at_file
+            state.current = step.source.name
             if progress:
                 progress(state)
+
+        tick = _ticker(state, progress)
+        if len(stores) > 1 and len(others) > 1:
+            sessions: Sessions[Step, tuple[Step, int]] = Sessions(
+                stores,
+                lambda store, step, moving: (step, _copy_one(store, step, many, moving)),
+                watched=tick is not None,
+            )
+            sessions.run(others, done, tick)
+        else:
+            for step in others:
+                state.current = step.source.name
+                done((step, self._copy_alone(step, many, tick)))
+        for step in large:
+            state.current = step.source.name
+            copy = _transfer.upload_parts if step.source.is_local else _transfer.download_parts
+            done((step, copy(stores, step, tick)))
         return Summary(copied, plan.skipped, time.monotonic() - begin)
 
-    def _copy_one(self, step: Step, many: bool, tick: Callable[[int], object] | None) -> int:
-        match step.source.is_local, step.target.is_local:
-            case True, True:
-                return _transfer.copy_local(step, tick)
-            case True, False:
-                return _transfer.upload(self._servers(), step, many=many, tick=tick)
-            case False, True:
-                return _transfer.download(self._servers(), step, many=many, tick=tick)
-            case _:
-                return _transfer.third_party(self._servers(), step, tick)
+    def _sessions_for(self, steps: list[Step]) -> list[RemoteStore]:
+        """The sessions for a copy; more than one if there is enough for them to do."""
+        steps = [step for step in steps if not (step.source.is_local and step.target.is_local)]
+        if not steps:
+            return []
+        enough = len(steps) >= _MANY or any(
+            (step.entry.size or 0) >= _transfer.SPLIT_FROM for step in steps
+        )
+        stores = [self._servers()]
+        while enough and len(stores) < self.options.sessions:
+            if len(self._more) < len(stores):
+                self._more.append(type(stores[0])(self.options))
+            stores.append(self._more[len(stores) - 1])
+        return stores
+
+    def _copy_alone(self, step: Step, many: bool, tick: Callable[[int], object] | None) -> int:
+        if step.source.is_local and step.target.is_local:
+            return _transfer.copy_local(step, tick)
+        return _copy_one(self._servers(), step, many, tick)
 
     def _mkdirs(self, where: Location) -> None:
         store = self._store(where)
@@ -223,6 +263,20 @@ class Files:
 
             self._remote = RemoteStore(self.options)
         return self._remote
+
+
+def _copy_one(
+    store: RemoteStore, step: Step, many: bool, tick: Callable[[int], object] | None
+) -> int:
+    match step.source.is_local, step.target.is_local:
+        case True, True:
+            return _transfer.copy_local(step, tick)
+        case True, False:
+            return _transfer.upload(store, step, many=many, tick=tick)
+        case False, True:
+            return _transfer.download(store, step, many=many, tick=tick)
+        case _:
+            return _transfer.third_party(store, step, tick)
 
 
 def _ticker(

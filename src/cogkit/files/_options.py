@@ -22,6 +22,8 @@ class TransferOptions:
     stream: bool = False
     """Stream mode always.  Several files otherwise go in extended block mode over one data
     connection that is kept; when files come from the server, it is the server that opens it."""
+    sessions: int = 2
+    """Sessions at once, for many files or the parts of a large one; each has a handshake."""
     stall: float | None = 60.0
     """A transfer that moves nothing for so long is aborted."""
     timeout: float | None = 60.0
@@ -30,6 +32,8 @@ class TransferOptions:
     def __post_init__(self) -> None:
         if self.parallel < 1:
             raise ValueError(f"a file needs at least one stream, not {self.parallel}")
+        if self.sessions < 1:
+            raise ValueError(f"it takes at least one session, not {self.sessions}")
         if self.parallel > 1 and self.stream:
             raise ValueError("stream mode has one stream: leave out parallel, or stream")
         if self.private and not self.authenticate:

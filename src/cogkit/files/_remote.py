@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cogkit.files._entry import Entry, Kind
 from cogkit.files._location import Location
 from pyGlobus.ftpClient import (
+    Feature,
     FtpClient,
     FtpClientException,
     FtpClientHandleAttr,
@@ -43,6 +44,19 @@ class RemoteStore:
         self._attributes = options.attributes(many=True)
         # Listings travel as data: protected like it, and in stream mode.
         self._listing = options.attributes(ordered=True)
+        self._running: Any = None
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """End what runs, from another thread; nothing new begins."""
+        self._cancelled = True
+        operation = self._running
+        if operation is not None:
+            operation.cancel()
+
+    def resume(self) -> None:
+        """After `cancel`: go on."""
+        self._cancelled = False
 
     def close(self) -> None:
         """Hang up everywhere."""
@@ -59,6 +73,9 @@ class RemoteStore:
             operation: What to wait for.
             tick: Told the bytes that have been moved, ten times a second.
         """
+        self._running = operation
+        if self._cancelled:
+            operation.cancel()
         try:
             while not operation.wait(_TICK if tick else None):
                 if tick:
@@ -134,6 +151,16 @@ class RemoteStore:
         self.finish(self.client.rmdir(place.url, self._attributes, timeout=self.options.timeout))
 
     # ---- for copies ------------------------------------------------------------------------
+
+    def can_split(self, place: Location) -> bool:
+        """Whether parts of a file can be fetched and stored at that server."""
+        try:
+            features = self.finish(
+                self.client.feat(place.url, self._attributes, timeout=self.options.timeout)
+            )
+        except FtpClientException:
+            return False
+        return bool(features[Feature.ERET] and features[Feature.ESTO])
 
     def size(self, place: Location) -> int:
         """The size of a file in bytes."""

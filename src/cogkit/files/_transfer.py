@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogkit.files._location import Location
+from cogkit.files._sessions import Sessions
 from pyGlobus.globusException import GlobusException, GlobusTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cogkit.files._plan import Step
     from cogkit.files._remote import RemoteStore
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     Tick = Callable[[int], object]
 
 _BLOCK = 1 << 20
+# A file this large is shared by the sessions, in such parts; each costs a data connection.
+SPLIT_FROM = 256 << 20
+_PART = 128 << 20
 # How long the removal of a temporary file may hold up the report of what went wrong.
 _CLEAN_UP_TIMEOUT = 5.0
 # A transfer between servers this long has its growth watched, in a session of its own.
@@ -87,6 +91,80 @@ def upload(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -> 
         if target != step.target:
             _require_size(step, store.size(target), expected=moved)
         return moved
+
+
+def can_be_split(stores: Sequence[RemoteStore], step: Step) -> bool:
+    """Whether several sessions can share the file, and it is worth their while."""
+    remote = step.target if step.source.is_local else step.source
+    return (
+        len(stores) > 1
+        and step.source.is_local != step.target.is_local
+        and (step.entry.size or 0) >= SPLIT_FROM
+        and (step.existing is None or step.existing.is_file)
+        and stores[0].can_split(remote)
+    )
+
+
+def download_parts(
+    stores: list[RemoteStore], step: Step, tick: Callable[[int], object] | None
+) -> int:
+    """As `download`, each part in one of several sessions."""
+    with _writing(step) as target:
+
+        def fetch(store: RemoteStore, part: range, progress: Tick | None) -> int:
+            attributes = store.options.attributes()
+            operation = store.client.partial_get(
+                step.source.url, attributes, None, part.start, part.stop,
+                into=target, stall_timeout=store.options.stall,
+            )  # fmt: skip
+            return int(store.transfer(operation, step.source, tick=progress))
+
+        moved = _in_parts(stores, step, fetch, tick)
+        _require_size(step, moved)
+        return moved
+
+
+def upload_parts(
+    stores: list[RemoteStore], step: Step, tick: Callable[[int], object] | None
+) -> int:
+    """As `upload`, each part in one of several sessions."""
+    with _reading(step.source) as source, _naming(stores[0], step) as target:
+
+        def send(store: RemoteStore, part: range, progress: Tick | None) -> int:
+            attributes = store.options.attributes()
+            operation = store.client.partial_put(
+                target.url, attributes, None, part.start, part.stop,
+                source=source, stall_timeout=store.options.stall,
+            )  # fmt: skip
+            return int(store.transfer(operation, step.target, tick=progress))
+
+        moved = _in_parts(stores, step, send, tick)
+        _require_size(step, moved)
+        _require_size(step, stores[0].size(target), expected=moved)
+        return moved
+
+
+def _in_parts(
+    stores: list[RemoteStore],
+    step: Step,
+    move: Callable[[RemoteStore, range, Tick | None], int],
+    tick: Callable[[int], object] | None,
+) -> int:
+    size = step.entry.size or 0
+    parts = [range(first, min(first + _PART, size)) for first in range(0, size, _PART)]
+    moved = 0
+
+    def done(length: int) -> None:
+        nonlocal moved
+        moved += length
+
+    def moving(under_way: int) -> None:
+        if tick:
+            tick(moved + under_way)
+
+    sessions = Sessions(stores, move, watched=tick is not None)
+    sessions.run(parts, done, moving if tick else None)
+    return moved
 
 
 def third_party(store: RemoteStore, step: Step, tick: Tick | None) -> int:

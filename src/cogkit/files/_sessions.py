@@ -1,0 +1,145 @@
+"""Several sessions with the servers at once, each in a thread of its own."""
+
+from __future__ import annotations
+
+import collections
+import queue
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pyGlobus.globusException import GlobusException, OperationCancelledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cogkit.files._remote import RemoteStore
+
+    Tick = Callable[[int], object]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_TICK = 0.1
+# How long threads whose work has been cancelled may take to put things in order.
+_GRACE = 10.0
+
+
+class Sessions(Generic[T, R]):
+    """Works through a list of tasks with several sessions.
+
+    The first that fails ends it: what runs elsewhere is cancelled, and what is done stays done.
+    """
+
+    def __init__(
+        self,
+        stores: list[RemoteStore],
+        do: Callable[[RemoteStore, T, Tick | None], R],
+        *,
+        watched: bool,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            stores: The sessions; the first has been used already.
+            do: Does one task in one session; its last argument takes the bytes moved so far.
+            watched: Whether anybody wants to know them.
+        """
+        self._stores = stores
+        self._do = do
+        self._watched = watched
+        self._tasks: collections.deque[T] = collections.deque()
+        self._news: queue.SimpleQueue[tuple[int, R | None, BaseException | None]]
+        self._news = queue.SimpleQueue()
+        self._moving = [0] * len(stores)
+        self._stopped = False
+
+    def run(
+        self,
+        tasks: Iterable[T],
+        done: Callable[[R], object],
+        moving: Callable[[int], object] | None = None,
+    ) -> None:
+        """Do all the tasks.
+
+        Args:
+            tasks: What to do.
+            done: Told of each outcome, in this thread.
+            moving: Told ten times a second, in this thread, the bytes of what is under way.
+        """
+        self._tasks.extend(tasks)
+        for store in self._stores:
+            store.resume()
+        threads = [
+            threading.Thread(target=self._work, args=(number,), daemon=True)
+            for number in range(min(len(self._stores), len(self._tasks)))
+        ]
+        working = len(threads)
+        for thread in threads:
+            thread.start()
+        try:
+            while working:
+                try:
+                    number, outcome, error = self._news.get(timeout=_TICK if moving else None)
+                except queue.Empty:
+                    pass
+                else:
+                    if error is not None:
+                        raise error
+                    if outcome is None:
+                        working -= 1
+                    else:
+                        self._moving[number] = 0
+                        done(outcome)
+                if moving:
+                    moving(sum(self._moving))
+        except BaseException:
+            self._stopped = True
+            for store in self._stores:
+                store.cancel()
+            for thread in threads:
+                thread.join(_GRACE)
+            raise
+        while self._tasks:  # given back when the others had ended already
+            done(self._do(self._stores[0], self._tasks.popleft(), None))
+
+    def _work(self, number: int) -> None:
+        store = self._stores[number]
+        fresh = number > 0
+        try:
+            while not self._stopped:
+                try:
+                    task = self._tasks.popleft()
+                except IndexError:
+                    break
+                try:
+                    outcome = self._do(store, task, self._ticker(number))
+                except ConnectionError:
+                    if not fresh:
+                        raise
+                    # The server has had enough of us: the others go on without this one.
+                    self._tasks.appendleft(task)
+                    break
+                fresh = False
+                self._news.put((number, outcome, None))
+        except BaseException as error:
+            if not (self._stopped and isinstance(error, OperationCancelledError)):
+                self._news.put((number, None, error))
+            return
+        self._news.put((number, None, None))
+
+    def _ticker(self, number: int) -> Tick | None:
+        if not self._watched:
+            return None
+
+        def tick(moved: int) -> None:
+            self._moving[number] = moved
+
+        return tick
+
+
+def close_all(stores: Iterable[RemoteStore]) -> None:
+    """Hang up in all of them."""
+    for store in stores:
+        with suppress(GlobusException):
+            store.close()
