@@ -8,13 +8,14 @@ from .errors import check_ftp
 from .files import FtpFiles
 from .handle import marker_text
 from .listings import FtpListings
+from .many import FtpMany
 from .marker import FtpClientRestartMarker
 from .pipelining import FtpPipelining
 
 __all__ = ["FtpClient"]
 
 
-class FtpClient(FtpPipelining, FtpListings, FtpFiles):
+class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
     """A GridFTP client handle (globus_ftp_client_handle_t).
 
     One operation at a time: use several clients for several transfers at once.  Methods return an

@@ -8,10 +8,10 @@ from typing import Any
 
 from .._native import ffi, lib
 
-__all__ = ["ON_PUMP_COMPLETE", "Pump"]
+__all__ = ["BLOCKS", "BLOCK_SIZE", "ON_PUMP_COMPLETE", "Pump"]
 
-_BLOCK_SIZE = 1 << 20
-_BLOCKS = 4
+BLOCK_SIZE = 1 << 20
+BLOCKS = 4
 
 
 class Pump:
@@ -27,9 +27,9 @@ class Pump:
         self, token: Any, descriptor: int, base: int, first: int, end: int, longest: int | None
     ) -> None:
         """Offset x of the transfer, which goes from `first` to `end`, is byte `base` + x here."""
-        size = min(longest or _BLOCK_SIZE, _BLOCK_SIZE)
+        size = min(longest or BLOCK_SIZE, BLOCK_SIZE)
         pointer = lib.cog_pump_new(
-            int(ffi.cast("uintptr_t", token)), descriptor, _BLOCKS, size, base, first, end
+            int(ffi.cast("uintptr_t", token)), descriptor, BLOCKS, size, base, first, end
         )
         if pointer == ffi.NULL:
             raise OSError(ffi.errno, os.strerror(ffi.errno))

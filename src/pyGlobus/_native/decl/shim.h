@@ -16,6 +16,8 @@ typedef struct { uint64_t slots_in_use; uint64_t posted; uint64_t dropped; uint6
 #define COG_EVENT_GRAM_INFO ...
 #define COG_EVENT_LISTENER_CLOSED ...
 #define COG_EVENT_SHUTDOWN_ASKED ...
+#define COG_EVENT_BATCH ...
+#define COG_EVENT_BATCH_END ...
 #define COG_EVENT_PIPELINE ...
 #define COG_EVENT_PLUGIN ...
 #define COG_EVENT_QUESTION ...
@@ -83,6 +85,18 @@ void cog_pump_stop(cog_pump *pump);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
+
+/* batch */
+typedef ... cog_batch;
+cog_batch *cog_batch_new(
+    cog_token token, cog_token end_token, int is_put, int blocks, size_t block_size,
+    globus_ftp_client_handle_t *handle, globus_ftp_client_operationattr_t *attr);
+void cog_batch_free(cog_batch *batch);
+int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd);
+void cog_batch_end(cog_batch *batch);
+void cog_batch_stop(cog_batch *batch);
+int64_t cog_batch_bytes(cog_batch *batch);
+int cog_batch_waits_for_server(cog_batch *batch);
 
 /* pipeline */
 typedef ... cog_pipeline;

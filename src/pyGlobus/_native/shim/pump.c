@@ -24,6 +24,8 @@
 struct cog_pump
 {
     cog_token           token;
+    cog_batch          *batch;          /* that is told of the end, instead of Python */
+    int64_t             number;         /* what the batch calls it */
     int                 fd;             /* our own copy of the descriptor */
     int                 seekable, is_pipe;
     int                 blocks;
@@ -48,22 +50,25 @@ struct cog_pump
     _Atomic int64_t     bytes;
 };
 
-/* The memory of the last pump that ended, for the next one: malloc would map and unmap it every
+/* The memory of the last pumps that ended, for the next ones: malloc would map and unmap it every
  * time (its adaptive threshold never learns from aligned blocks), which costs a small file a tenth
  * of its time. */
+#define SPARES 4
 static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
-static globus_byte_t *spare;            /* under spare_lock */
-static size_t spare_size;
+static struct { globus_byte_t *memory; size_t size; } spares[SPARES];     /* under spare_lock */
 
 static globus_byte_t *take_memory(size_t size)
 {
     void *memory = NULL;
 
     pthread_mutex_lock(&spare_lock);
-    if (spare && spare_size == size)
+    for (int i = 0; i < SPARES && !memory; i++)
     {
-        memory = spare;
-        spare = NULL;
+        if (spares[i].memory && spares[i].size == size)
+        {
+            memory = spares[i].memory;
+            spares[i].memory = NULL;
+        }
     }
     pthread_mutex_unlock(&spare_lock);
     return memory || !posix_memalign(&memory, 4096, size) ? memory : NULL;
@@ -71,17 +76,18 @@ static globus_byte_t *take_memory(size_t size)
 
 static void give_memory(globus_byte_t *memory, size_t size)
 {
-    globus_byte_t *surplus = memory;
-
     pthread_mutex_lock(&spare_lock);
-    if (!spare)
+    for (int i = 0; i < SPARES && memory; i++)
     {
-        spare = memory;
-        spare_size = size;
-        surplus = NULL;
+        if (!spares[i].memory)
+        {
+            spares[i].memory = memory;
+            spares[i].size = size;
+            memory = NULL;
+        }
     }
     pthread_mutex_unlock(&spare_lock);
-    free(surplus);
+    free(memory);
 }
 
 cog_pump *cog_pump_new(
@@ -152,6 +158,12 @@ int64_t cog_pump_bytes(const cog_pump *pump)
     return atomic_load_explicit(&pump->bytes, memory_order_relaxed);
 }
 
+void cog_pump_report_to(cog_pump *pump, cog_batch *batch, int64_t number)
+{
+    pump->batch = batch;
+    pump->number = number;
+}
+
 /* Posts the one event when the transfer is complete and no buffer is out any more.  The pump may
  * be freed as soon as this has posted. */
 static void settle(cog_pump *pump, int released, int completed, globus_object_t *error)
@@ -176,7 +188,11 @@ static void settle(cog_pump *pump, int released, int completed, globus_object_t 
         pump->error = NULL;
     }
     pthread_mutex_unlock(&pump->lock);
-    if (done)
+    if (done && pump->batch)
+    {
+        cog_batch_ended(pump->batch, pump, pump->number, event.code, event.object);
+    }
+    else if (done)
     {
         cog_post(&event);
     }

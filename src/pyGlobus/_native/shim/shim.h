@@ -39,6 +39,8 @@ enum
     COG_EVENT_GRAM_INFO,        /* code: of the job, a: job state, text: contact and extensions */
     COG_EVENT_LISTENER_CLOSED,
     COG_EVENT_SHUTDOWN_ASKED,   /* a client asked a GASS server to shut down */
+    COG_EVENT_BATCH,            /* code: errno here, a: bytes, b: number of the file, and its error */
+    COG_EVENT_BATCH_END,
     COG_EVENT_PIPELINE,         /* a: pairs of URLs that are complete */
     COG_EVENT_PLUGIN,           /* code: COG_PLUGIN_*, c: owner << 1 | flag, text: URL and text; a,
                                    b, object: per notification */
@@ -94,6 +96,7 @@ globus_result_t cog_proxy_set_policy(
 
 /* pump.c */
 typedef struct cog_pump cog_pump;
+typedef struct cog_batch cog_batch;
 /* Offset x of the transfer is byte `base` + x of the file; `first` is the offset it begins with, and
  * `end` the one before which a put ends, or -1: with the file. */
 cog_pump *cog_pump_new(
@@ -109,6 +112,23 @@ void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(
     void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
+
+/* The end is told to `batch`, which then frees the pump, and not by an event. */
+void cog_pump_report_to(cog_pump *pump, cog_batch *batch, int64_t number);
+
+/* batch.c: COG_EVENT_BATCH is posted to `token` for every file, COG_EVENT_BATCH_END to
+ * `end_token` at the end. */
+cog_batch *cog_batch_new(
+    cog_token token, cog_token end_token, int is_put, int blocks, size_t block_size,
+    globus_ftp_client_handle_t *handle, globus_ftp_client_operationattr_t *attr);
+void cog_batch_free(cog_batch *batch);
+int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd);
+void cog_batch_end(cog_batch *batch);
+void cog_batch_stop(cog_batch *batch);
+int64_t cog_batch_bytes(cog_batch *batch);
+int cog_batch_waits_for_server(cog_batch *batch);
+void cog_batch_ended(
+    cog_batch *batch, cog_pump *pump, int64_t number, int code, globus_object_t *error);
 
 /* pipeline.c */
 typedef struct cog_pipeline cog_pipeline;

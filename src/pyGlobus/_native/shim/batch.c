@@ -1,0 +1,279 @@
+/*
+ * Many files one after another over one handle, without Python in between.
+ *
+ * Python opens the files and pushes jobs ahead; when a transfer has ended, the thread of Globus'
+ * that tells so begins the next one.  Each file's end is an event, which Python takes when it comes
+ * to it.  The first failure halts the batch: the handle is then Python's to replace.
+ */
+#define _GNU_SOURCE
+#include "shim.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STORE 64                /* jobs that wait */
+
+struct job
+{
+    int64_t             number;
+    char               *url;
+    int                 fd;
+};
+
+struct cog_batch
+{
+    cog_token                           token, end_token;
+    int                                 blocks;
+    size_t                              block_size;
+    int                                 is_put;
+    globus_ftp_client_handle_t         *handle;
+    globus_ftp_client_operationattr_t  *attr;
+
+    _Atomic int64_t     bytes;          /* of the files that have ended */
+    pthread_mutex_t     lock;           /* guards the rest; never held across a Globus call */
+    pthread_cond_t      changed;
+    struct job          jobs[STORE];
+    int                 first, count;
+    int                 busy;           /* a transfer runs, or is being begun */
+    int                 beginning;      /* a thread is in begin_next() */
+    int                 inside;         /* threads of Globus' that still have to do with the batch */
+    int                 ended, stopped, halted, told;
+    cog_pump           *pump;           /* of the transfer that runs */
+};
+
+cog_batch *cog_batch_new(
+    cog_token token, cog_token end_token, int is_put, int blocks, size_t block_size,
+    globus_ftp_client_handle_t *handle, globus_ftp_client_operationattr_t *attr)
+{
+    cog_batch *batch = calloc(1, sizeof *batch);
+
+    if (batch)
+    {
+        batch->token = token;
+        batch->end_token = end_token;
+        batch->is_put = is_put;
+        batch->blocks = blocks;
+        batch->block_size = block_size;
+        batch->handle = handle;
+        batch->attr = attr;
+        pthread_mutex_init(&batch->lock, NULL);
+        pthread_cond_init(&batch->changed, NULL);
+    }
+    return batch;
+}
+
+void cog_batch_free(cog_batch *batch)
+{
+    if (batch)
+    {
+        for (; batch->count; batch->count--, batch->first = (batch->first + 1) % STORE)
+        {
+            free(batch->jobs[batch->first].url);
+        }
+        pthread_cond_destroy(&batch->changed);
+        pthread_mutex_destroy(&batch->lock);
+        free(batch);
+    }
+}
+
+static void begin_next(cog_batch *batch, int leaving);
+
+/* Waits for room.  The descriptor stays the caller's, and must stay open until the job's event or the
+ * batch's end.  0, or -errno; ECANCELED when the batch has halted or was stopped. */
+int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd)
+{
+    char *copy = strdup(url);
+    int over;
+
+    if (!copy)
+    {
+        return -ENOMEM;
+    }
+    pthread_mutex_lock(&batch->lock);
+    while (batch->count == STORE && !batch->stopped && !batch->halted)
+    {
+        pthread_cond_wait(&batch->changed, &batch->lock);
+    }
+    over = batch->stopped || batch->halted;
+    if (!over)
+    {
+        batch->jobs[(batch->first + batch->count++) % STORE] =
+            (struct job) { .number = number, .url = copy, .fd = fd };
+    }
+    pthread_mutex_unlock(&batch->lock);
+    if (over)
+    {
+        free(copy);
+        return -ECANCELED;
+    }
+    begin_next(batch, 0);
+    return 0;
+}
+
+/* No more jobs will come: the last event, COG_EVENT_BATCH_END, follows the last of them. */
+void cog_batch_end(cog_batch *batch)
+{
+    pthread_mutex_lock(&batch->lock);
+    batch->ended = 1;
+    pthread_mutex_unlock(&batch->lock);
+    begin_next(batch, 0);
+}
+
+/* Begin no other transfer; the one that runs is the caller's to abort. */
+void cog_batch_stop(cog_batch *batch)
+{
+    pthread_mutex_lock(&batch->lock);
+    batch->stopped = 1;
+    if (batch->pump)
+    {
+        cog_pump_stop(batch->pump);
+    }
+    pthread_cond_broadcast(&batch->changed);
+    pthread_mutex_unlock(&batch->lock);
+    begin_next(batch, 0);
+}
+
+int64_t cog_batch_bytes(cog_batch *batch)
+{
+    int64_t bytes;
+
+    pthread_mutex_lock(&batch->lock);
+    bytes = atomic_load(&batch->bytes) + (batch->pump ? cog_pump_bytes(batch->pump) : 0);
+    pthread_mutex_unlock(&batch->lock);
+    return bytes;
+}
+
+int cog_batch_waits_for_server(cog_batch *batch)
+{
+    int waits;
+
+    pthread_mutex_lock(&batch->lock);
+    waits = batch->pump && !cog_pump_waits(batch->pump);
+    pthread_mutex_unlock(&batch->lock);
+    return waits;
+}
+
+/* The file of job `number` has ended, well or not; `error` becomes the receiver's. */
+static void tell(cog_batch *batch, int64_t number, int code, int64_t bytes, globus_object_t *error)
+{
+    cog_event event = { .token = batch->token, .kind = COG_EVENT_BATCH, .code = code, .a = bytes,
+                        .b = number, .object = error };
+
+    cog_post(&event);
+}
+
+/* By the pump, when its transfer has ended and Globus holds nothing of it any more. */
+void cog_batch_ended(
+    cog_batch *batch, cog_pump *pump, int64_t number, int code, globus_object_t *error)
+{
+    int64_t bytes = cog_pump_bytes(pump);
+
+    pthread_mutex_lock(&batch->lock);
+    batch->inside++;
+    batch->pump = NULL;
+    batch->busy = 0;
+    batch->halted |= code || error;
+    pthread_cond_broadcast(&batch->changed);
+    pthread_mutex_unlock(&batch->lock);
+    atomic_fetch_add(&batch->bytes, bytes);
+    cog_pump_free(pump);
+    tell(batch, number, code, bytes, error);
+    begin_next(batch, 1);
+}
+
+/* Begins a transfer.  Whatever goes wrong is told like any other end of it. */
+static void begin(cog_batch *batch, struct job job)
+{
+    globus_result_t result;
+    int late;
+    cog_pump *pump = cog_pump_new(
+        batch->token, job.fd, batch->blocks, batch->block_size, 0, 0, -1);
+
+    if (!pump)
+    {
+        int reason = errno;
+
+        pthread_mutex_lock(&batch->lock);
+        batch->busy = 0;
+        batch->halted = 1;
+        pthread_cond_broadcast(&batch->changed);
+        pthread_mutex_unlock(&batch->lock);
+        tell(batch, job.number, reason, 0, NULL);
+        return;
+    }
+    cog_pump_report_to(pump, batch, job.number);
+    pthread_mutex_lock(&batch->lock);
+    batch->pump = pump;
+    pthread_mutex_unlock(&batch->lock);
+    result = batch->is_put
+        ? globus_ftp_client_put(batch->handle, job.url, batch->attr, NULL, cog_on_pump_complete, pump)
+        : globus_ftp_client_get(batch->handle, job.url, batch->attr, NULL, cog_on_pump_complete, pump);
+    if (result != GLOBUS_SUCCESS)
+    {
+        cog_batch_ended(batch, pump, job.number, 0, globus_error_get(result));
+    }
+    else if (batch->is_put)
+    {
+        cog_pump_start_put(pump, batch->handle);
+    }
+    else
+    {
+        cog_pump_start_get(pump, batch->handle);
+    }
+    pthread_mutex_lock(&batch->lock);
+    late = batch->stopped && batch->busy;
+    pthread_mutex_unlock(&batch->lock);
+    if (late)       /* stopped while this one was begun: whoever stopped it could not abort it yet */
+    {
+        result = globus_ftp_client_abort(batch->handle);
+        if (result != GLOBUS_SUCCESS)
+        {
+            globus_object_free(globus_error_get(result));
+        }
+    }
+}
+
+/* Begins the next transfer if none runs, on whatever thread.  A transfer may end before the call that
+ * began it has returned: its end then leaves the next one to that caller, so that nothing recurses. */
+static void begin_next(cog_batch *batch, int leaving)
+{
+    struct job job = { .url = NULL };
+    cog_event event = { .token = batch->end_token, .kind = COG_EVENT_BATCH_END };
+    int over = 0;
+
+    pthread_mutex_lock(&batch->lock);
+    batch->inside -= leaving;
+    if (batch->beginning)
+    {
+        pthread_mutex_unlock(&batch->lock);
+        return;
+    }
+    batch->beginning = 1;
+    while (!batch->busy && !batch->stopped && !batch->halted && batch->count)
+    {
+        job = batch->jobs[batch->first];
+        batch->first = (batch->first + 1) % STORE;
+        batch->count--;
+        batch->busy = 1;
+        pthread_cond_broadcast(&batch->changed);
+        pthread_mutex_unlock(&batch->lock);
+        begin(batch, job);
+        free(job.url);
+        pthread_mutex_lock(&batch->lock);
+    }
+    batch->beginning = 0;
+    if (!batch->busy && !batch->told && !batch->inside &&
+        (batch->stopped || batch->halted || (batch->ended && !batch->count)))
+    {
+        batch->told = over = 1;
+    }
+    pthread_mutex_unlock(&batch->lock);
+    if (over)
+    {
+        cog_post(&event);       /* Python may free the batch, and must not wait for this thread */
+    }
+}
