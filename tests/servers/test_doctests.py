@@ -27,23 +27,39 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_the_docstrings_tell_the_truth(
-    grid_env: dict[str, str], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+PAGES = ["plugins.md"]
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def names(
+    grid_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, object]:
+    """What examples may use without importing it."""
     (tmp_path / "hello").write_text("hello\n")
     monkeypatch.setenv("X509_USER_PROXY", str(tmp_path / "proxy"))
     (tmp_path / "proxy").write_bytes(Path(grid_env["X509_USER_PROXY"]).read_bytes())
     (tmp_path / "proxy").chmod(0o600)
-    globs = {
+    monkeypatch.chdir(tmp_path)
+    return {
         "url": f"{grid_env['COGKIT_SANDBOX_GRIDFTP']}{tmp_path}/hello",
         "rm": grid_env["COGKIT_SANDBOX_GRAM"],
         "timedelta": timedelta,
         "FtpClient": FtpClient,
         "FtpClientHandleAttr": FtpClientHandleAttr,
     }
-    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_tell_the_truth(names: dict[str, object], page: str) -> None:
+    result = doctest.testfile(str(DOCS / page), module_relative=False, globs=names)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_docstrings_tell_the_truth(names: dict[str, object], name: str) -> None:
     module = importlib.import_module(name)
-    result = doctest.testmod(module, extraglobs=globs)
+    result = doctest.testmod(module, extraglobs=names)
     assert result.attempted > 0
     assert result.failed == 0

@@ -28,6 +28,7 @@ from pyGlobus.ftpClient import (
     Mode,
     RestartPlugin,
 )
+from pyGlobus.gassCopy import GassCopy, GassCopyHandleAttr
 from pyGlobus.globusException import GlobusTimeoutError, OperationCancelledError
 
 SIZE = 192 << 20
@@ -77,7 +78,6 @@ class Notes:
 def restarting(*others: FtpClientPlugin, **options: Any) -> Iterator[tuple[FtpClient, Notes]]:
     notes = Notes()
     options.setdefault("interval", 0.05)
-    # GCT 6.2 does not notice one death of a put's server in ten
     options.setdefault("stall_timeout", 3)
     plugin = RestartPlugin(on_restart=notes, **options)
     with FtpClient(FtpClientHandleAttr(plugins=[plugin, *others])) as client:
@@ -343,6 +343,12 @@ def test_other_plugins_are_told_that_it_is_a_restart(
         operation.result(15)
         client.get(f"{server.url}{source}", into=file).result(30)
     assert told == [False, True, False]
+
+
+def test_it_is_refused_where_it_would_do_nothing(grid_env: object) -> None:
+    attr = GassCopyHandleAttr(ftp=FtpClientHandleAttr(plugins=[RestartPlugin()]))
+    with pytest.raises(ValueError, match="needs an FtpClient"):
+        GassCopy(attr)
 
 
 def test_nonsense_is_refused() -> None:

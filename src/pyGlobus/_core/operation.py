@@ -247,8 +247,8 @@ class Operation(Generic[T]):
                     )
                 )
                 return
-            # often enough to be late by a quarter at most
-            self._watch = runtime.later(max(seconds / 4, 0.01), look)
+            # often enough to be late by a quarter at most, and to end soon what Globus has lost
+            self._watch = runtime.later(min(max(seconds / 4, 0.01), 1.0), look)
 
         look()
 

@@ -117,6 +117,12 @@ class FtpClientHandleAttr(Attributes):
         )
         self._plugins = tuple(one for one in self._plugins if one is not plugin)
 
+    def require_any_handle(self) -> None:
+        """Raise when a plugin would do nothing on a handle that is not an `FtpClient`'s."""
+        for plugin in self._plugins:
+            if plugin._needs_client:
+                raise ValueError(f"{plugin!r} needs an FtpClient")
+
     def add_cached_url(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handleattr_add_cached_url)."""
         check_ftp(

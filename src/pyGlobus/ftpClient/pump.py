@@ -45,8 +45,13 @@ class Pump:
             return self._before + self._count
 
     def waits(self) -> bool:
-        """Whether it waits for the other end of a pipe, and not for the server."""
+        """Whether it waits for the other end of a pipe, and not for the server.
+
+        To be asked now and then: it also ends a transfer of which Globus has lost a block.
+        """
         with self._lock:
+            if self.pointer != ffi.NULL:
+                lib.cog_pump_look(self.pointer)
             return self.pointer != ffi.NULL and bool(lib.cog_pump_waits(self.pointer))
 
     def stop(self) -> None:

@@ -31,6 +31,7 @@ class GassCopyHandleAttr:
         pointer = ffi.new("globus_gass_copy_handleattr_t *")
         check_copy(lib.globus_gass_copy_handleattr_init(pointer), "handle attributes")
         if self.ftp is not None:
+            self.ftp.require_any_handle()
             check_copy(
                 lib.globus_gass_copy_handleattr_set_ftp_attr(pointer, self.ftp.pointer()),
                 "ftp handle attributes",

@@ -82,6 +82,7 @@ void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
 int cog_pump_waits(const cog_pump *pump);
 void cog_pump_stop(cog_pump *pump);
+void cog_pump_look(cog_pump *pump);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);

@@ -40,6 +40,7 @@ struct cog_pump
     pthread_mutex_t     lock;           /* guards what follows; never held across a Globus call */
     int                 holds;          /* buffers that Globus has, and our own while we start */
     int                 completed, finished, aborted;
+    int                 overdue;        /* buffers have been missing since the last look */
     globus_object_t    *error;
 
     _Atomic int         all_out;        /* of a get: every block has been given to Globus once */
@@ -164,6 +165,28 @@ void cog_pump_report_to(cog_pump *pump, cog_batch *batch, int64_t number)
     pump->number = number;
 }
 
+static void finish_locked(cog_pump *pump, cog_event *event)
+{
+    pump->finished = 1;
+    event->code = atomic_load(&pump->local_errno);
+    event->a = cog_pump_bytes(pump);
+    event->object = pump->error;
+    pump->error = NULL;
+}
+
+/* The pump may be freed as soon as this is called. */
+static void tell(cog_pump *pump, const cog_event *event)
+{
+    if (pump->batch)
+    {
+        cog_batch_ended(pump->batch, pump, pump->number, event->code, event->object);
+    }
+    else
+    {
+        cog_post(event);
+    }
+}
+
 /* Posts the one event when the transfer is complete and no buffer is out any more.  The pump may
  * be freed as soon as this has posted. */
 static void settle(cog_pump *pump, int released, int completed, globus_object_t *error)
@@ -181,20 +204,38 @@ static void settle(cog_pump *pump, int released, int completed, globus_object_t 
     done = pump->completed && pump->holds == 0 && !pump->finished;
     if (done)
     {
-        pump->finished = 1;
-        event.code = atomic_load(&pump->local_errno);
-        event.a = cog_pump_bytes(pump);
-        event.object = pump->error;
-        pump->error = NULL;
+        finish_locked(pump, &event);
     }
     pthread_mutex_unlock(&pump->lock);
-    if (done && pump->batch)
+    if (done)
     {
-        cog_batch_ended(pump->batch, pump, pump->number, event.code, event.object);
+        tell(pump, &event);
     }
-    else if (done)
+}
+
+/*
+ * A block that is registered while Globus fails a put goes into a queue that is not looked at again
+ * (GCT 6.2: globus_l_ftp_client_connection_error() empties it, then lets the callbacks of the blocks
+ * under way end the transfer).  It never comes back, but is not touched either until another
+ * operation begins on the handle, which after a failure is never.  So what is still missing at the
+ * second look after the transfer has ended is given up.
+ */
+void cog_pump_look(cog_pump *pump)
+{
+    cog_event event = { .token = pump->token, .kind = COG_EVENT_PUMP };
+    int done;
+
+    pthread_mutex_lock(&pump->lock);
+    done = pump->completed && pump->error && pump->overdue && !pump->finished;
+    pump->overdue = pump->completed;
+    if (done)
     {
-        cog_post(&event);
+        finish_locked(pump, &event);
+    }
+    pthread_mutex_unlock(&pump->lock);
+    if (done)
+    {
+        tell(pump, &event);
     }
 }
 

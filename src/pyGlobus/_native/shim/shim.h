@@ -108,6 +108,8 @@ int64_t cog_pump_bytes(const cog_pump *pump);
 int cog_pump_waits(const cog_pump *pump);
 /* The transfer is being aborted: do not wait for a pipe's other end any more. */
 void cog_pump_stop(cog_pump *pump);
+/* To be called now and then: ends a transfer of which Globus has lost a block. */
+void cog_pump_look(cog_pump *pump);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(
