@@ -324,7 +324,8 @@ def test_thousands_of_operations_leave_nothing_behind(
         for _ in range(2000):
             client.size(target).result()
             diary.notes.clear()
-        assert figures().slots_in_use == before
+        # earlier tests may have left something that has gone meanwhile
+        assert figures().slots_in_use <= before
         assert _resident() - resident < 8 << 20
 
 
@@ -340,7 +341,7 @@ def test_a_plugin_that_is_forgotten_gives_its_token_back(grid_env: object) -> No
     for _ in range(50):
         FtpClientHandleAttr(plugins=[Diary(), PerfPlugin()])
     _settle()
-    assert figures().slots_in_use == before
+    assert figures().slots_in_use <= before
 
 
 def _settle() -> None:
