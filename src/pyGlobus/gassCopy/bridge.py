@@ -38,7 +38,7 @@ class Bridge:
     ) -> None:
         self.session = session
         what = f"copy {source} to {destination}"
-        self._write = -1
+        self._read = self._write = -1
         self._error: BaseException | None = None
         settings = session.settings
         if UrlMode.IO in (source.mode, destination.mode):
@@ -59,13 +59,10 @@ class Bridge:
         )  # fmt: skip
 
     def _pipe(self) -> tuple[Side, Side]:
-        read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         with contextlib.suppress(OSError):  # above the limit for users
             fcntl.fcntl(self._write, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-        try:
-            return Side(DESTINATION, "", handle=self._write), Side(SOURCE, "", handle=read)
-        finally:
-            os.close(read)
+        return Side(DESTINATION, "", handle=self._write), Side(SOURCE, "", handle=self._read)
 
     def begin(self) -> None:
         """Begin every half."""
@@ -97,12 +94,13 @@ class Bridge:
         error = ended.exception(0)
         last = ended is self.halves[-1].operation
         if error is not None:
-            # the pipe stays open, so that what has come through does not look like a whole file
+            # the pipe stays open: what has come through must not look like a whole file, nor must
+            # the library meet a broken pipe while it is being cancelled
             self._error = self._error or error
             for half in self.halves:
                 half.operation.cancel()
-        if error is None or last:
-            self._close()  # the second half comes to the end of the pipe
+        elif not last:
+            self._close_write()  # the second half comes to the end of the pipe
         if all(half.operation.done() for half in self.halves):
             self._close()
             self.operation.complete(None)
@@ -131,10 +129,16 @@ class Bridge:
             half.release_sides()
         self._close()
 
-    def _close(self) -> None:
+    def _close_write(self) -> None:
         write, self._write = self._write, -1
         if write >= 0:
             os.close(write)
+
+    def _close(self) -> None:
+        self._close_write()
+        read, self._read = self._read, -1
+        if read >= 0:
+            os.close(read)
 
 
 class _Reports:

@@ -118,14 +118,16 @@ class Commands(CopyHandle):
         place = ffi.new("char[]", lib.CKSM_SIZE)
         count = -1 if length is None else length
 
+        what = f"{algorithm} checksum of {side}"
+
         def call(machine: Machine, token: Any) -> int:
+            side.look(what)
             # the form without a callback frees its memory twice
             return lib.globus_gass_copy_cksm_async(
                 machine.pointer, side.c_url, attributes, offset, count, algorithm.encode(), place,
                 ON_COMPLETE, token,
             )  # fmt: skip
 
-        what = f"{algorithm} checksum of {side}"
         command = Command(self._session, what, side, call, lambda: text_of(place), posts=True)
         return self._run(command, timeout, done_func, arg)
 

@@ -23,6 +23,8 @@ from .verify import checked
 __all__ = ["Request"]
 
 _BLOCK_SIZE = 256 * 1024
+_NO_ANSWER = (400, "Bad Request")
+"""What the library makes up when there was no answer."""
 
 
 class Request:
@@ -116,6 +118,8 @@ class Request:
         if ended == lib.COG_GASS_DENIED:
             message = text_of(outcome.message)
             lib.free(outcome.message)
+            if (outcome.code, message) == _NO_ANSWER:
+                return request_error(outcome.code, self.what, remote.name, remote.url)
             return denied_error(outcome.code, message, self.what, remote.name, remote.url)
         return request_error(outcome.code, self.what, remote.name, remote.url)
 

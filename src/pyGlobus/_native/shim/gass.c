@@ -3,24 +3,29 @@
  *
  * The requests of gass copy cannot be cancelled: it frees what their last callback still uses
  * (globus_l_gass_copy_generic_cancel).  This does the same with the calls of GASS transfer, one
- * block at a time: with more, or with none, under way, a request that is failed loses the library's
- * lock (globus_l_gass_transfer_drain_callbacks).
+ * block at a time.  Those cannot be cancelled either (globus_gass_transfer_fail: its http driver
+ * meets its own assertions, or loses the connection).  What it does survive is a server that goes
+ * away: so to stop a request, its connection is cut.
  */
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { REFERRALS = 5, PATIENCE = 1000 /* ms for a failed request to come back */ };
+enum { REFERRALS = 5, CONNECTIONS = 4, MOST_SOCKETS = 4096, PATIENCE = 2000 /* ms for a request that is cut off */ };
 
 struct cog_gass
 {
@@ -33,7 +38,9 @@ struct cog_gass
     int              status;        /* under lock: the request's, as the callback saw it */
     size_t           length;        /* under lock: bytes received */
     int              last;          /* under lock */
+    int              connection[CONNECTIONS], connections;      /* under lock: our own handles */
     int              fd, stop_fd, put;
+    int              port;          /* under lock: the server's */
     size_t           block, piece;
     globus_byte_t   *buffer;
     _Atomic int64_t  moved;
@@ -72,6 +79,111 @@ cog_gass *cog_gass_new(int fd, int put, size_t block)
     return gass;
 }
 
+/* --- the connection -------------------------------------------------------------------------- */
+
+/*
+ * The library does not show its socket; but it makes it in the call that registers the request.
+ * One request registers at a time, so that what comes up meanwhile is its own, or has nothing to do
+ * with GASS and goes to another port.
+ */
+static pthread_mutex_t register_lock = PTHREAD_MUTEX_INITIALIZER;
+
+typedef struct { int fd; ino_t inode; } opened;
+
+static int open_sockets(opened *found, int room)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    struct dirent *entry;
+    struct stat is;
+    int count = 0;
+
+    while (directory && count < room && (entry = readdir(directory)))
+    {
+        int fd = atoi(entry->d_name);
+        if (fstat(fd, &is) == 0 && S_ISSOCK(is.st_mode))
+        {
+            found[count].fd = fd;
+            found[count++].inode = is.st_ino;
+        }
+    }
+    if (directory)
+    {
+        closedir(directory);
+    }
+    return count;
+}
+
+static void keep_connections(cog_gass *gass, const opened *before, int count)
+{
+    opened *after = calloc(MOST_SOCKETS, sizeof *after);
+    int found = after ? open_sockets(after, MOST_SOCKETS) : 0, i, j;
+
+    pthread_mutex_lock(&gass->lock);
+    for (i = 0; i < found && gass->connections < CONNECTIONS; i++)
+    {
+        for (j = 0; j < count && before[j].inode != after[i].inode; j++)
+        {
+        }
+        if (j == count)
+        {
+            int fd = fcntl(after[i].fd, F_DUPFD_CLOEXEC, 0);
+            if (fd >= 0)
+            {
+                gass->connection[gass->connections++] = fd;
+            }
+        }
+    }
+    pthread_mutex_unlock(&gass->lock);
+    free(after);
+}
+
+static void forget_connections(cog_gass *gass)
+{
+    while (gass->connections)
+    {
+        close(gass->connection[--gass->connections]);
+    }
+}
+
+/* with the lock held */
+static void cut(cog_gass *gass)
+{
+    int i;
+
+    for (i = 0; i < gass->connections; i++)
+    {
+        struct sockaddr_storage peer;
+        socklen_t size = sizeof peer;
+        int port = 0;
+        if (getpeername(gass->connection[i], (struct sockaddr *) &peer, &size) == 0)
+        {
+            port = peer.ss_family == AF_INET
+                ? ntohs(((struct sockaddr_in *) &peer)->sin_port)
+                : peer.ss_family == AF_INET6
+                ? ntohs(((struct sockaddr_in6 *) &peer)->sin6_port) : -1;
+        }
+        /* one that is not connected yet has no peer to tell */
+        if (port == gass->port || (port == 0 && gass->connections == 1))
+        {
+            shutdown(gass->connection[i], SHUT_RDWR);
+        }
+    }
+}
+
+static int port_of(const char *url)
+{
+    globus_url_t parsed;
+    int port = 0;
+
+    if (globus_url_parse(url, &parsed) == 0)
+    {
+        port = parsed.port ? parsed.port
+            : parsed.scheme_type == GLOBUS_URL_SCHEME_HTTPS ? 443 : 80;
+        globus_url_destroy(&parsed);
+    }
+    return port;
+}
+
 /* with the lock held, which it gives back */
 static void release(cog_gass *gass)
 {
@@ -80,6 +192,7 @@ static void release(cog_gass *gass)
     pthread_mutex_unlock(&gass->lock);
     if (last)
     {
+        forget_connections(gass);
         close(gass->stop_fd);
         free(gass->buffer);
         pthread_cond_destroy(&gass->changed);
@@ -103,6 +216,7 @@ void cog_gass_stop(cog_gass *gass)
     (void) put;
     pthread_mutex_lock(&gass->lock);
     gass->stopped = 1;
+    cut(gass);
     pthread_cond_broadcast(&gass->changed);
     pthread_mutex_unlock(&gass->lock);
 }
@@ -144,12 +258,6 @@ static void on_bytes(
     arrive(arg, request, length, last);
 }
 
-static void on_failed(void *arg, globus_gass_transfer_request_t request)
-{
-    (void) arg;
-    (void) request;     /* the callback of what was under way says it all */
-}
-
 /* --- the runner ------------------------------------------------------------------------------ */
 
 static void expect(cog_gass *gass)
@@ -183,13 +291,12 @@ static int await(cog_gass *gass)
     return came;
 }
 
-/* Fails the request, whose callback is under way, and waits for that; 1 when it has come. */
-static int fail_request(cog_gass *gass)
+/* Waits for the callback of a request whose connection is cut; 1 when it has come. */
+static int await_briefly(cog_gass *gass)
 {
     struct timespec until;
     int came;
 
-    globus_gass_transfer_fail(gass->request, on_failed, NULL);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += PATIENCE / 1000;
     pthread_mutex_lock(&gass->lock);
@@ -226,9 +333,13 @@ static int send_block(cog_gass *gass, size_t length, int last)
 /* The request is of no more use, and nothing is under way. */
 static void break_off(cog_gass *gass)
 {
-    int status = gass->put ? send_block(gass, 1, 0) : receive(gass);
+    int status;
 
-    if (status || fail_request(gass))
+    pthread_mutex_lock(&gass->lock);
+    cut(gass);
+    pthread_mutex_unlock(&gass->lock);
+    status = gass->put ? send_block(gass, 1, 0) : receive(gass);
+    if (status || await_briefly(gass))
     {
         globus_gass_transfer_request_destroy(gass->request);
     }
@@ -292,7 +403,7 @@ static int get_all(cog_gass *gass, cog_gass_outcome *outcome)
         }
         if (!await(gass))
         {
-            if (fail_request(gass))
+            if (await_briefly(gass))
             {
                 globus_gass_transfer_request_destroy(gass->request);
             }
@@ -321,8 +432,12 @@ static int get_all(cog_gass *gass, cog_gass_outcome *outcome)
         }
         if (gass->last)
         {
+            size_t length = globus_gass_transfer_request_get_length(gass->request);
             globus_gass_transfer_request_destroy(gass->request);
-            return COG_GASS_DONE;
+            /* the library takes a connection that breaks before the announced end for that end */
+            outcome->code = GLOBUS_GASS_TRANSFER_REQUEST_FAILED;
+            return length && (int64_t) length != cog_gass_bytes(gass) ? COG_GASS_FAILED
+                                                                     : COG_GASS_DONE;
         }
     }
 }
@@ -358,7 +473,7 @@ static int put_all(cog_gass *gass, cog_gass_outcome *outcome)
         }
         if (!await(gass))
         {
-            if (fail_request(gass))
+            if (await_briefly(gass))
             {
                 globus_gass_transfer_request_destroy(gass->request);
             }
@@ -380,6 +495,39 @@ static int put_all(cog_gass *gass, cog_gass_outcome *outcome)
     }
 }
 
+static int register_request(cog_gass *gass, globus_gass_transfer_requestattr_t *attr, char *url)
+{
+    opened *before = calloc(MOST_SOCKETS, sizeof *before);
+    int count, status;
+
+    if (!before)
+    {
+        return GLOBUS_GASS_TRANSFER_ERROR_MALLOC_FAILED;
+    }
+    pthread_mutex_lock(&gass->lock);
+    forget_connections(gass);
+    gass->port = port_of(url);
+    pthread_mutex_unlock(&gass->lock);
+    pthread_mutex_lock(&register_lock);
+    count = open_sockets(before, MOST_SOCKETS);
+    status = gass->put
+        ? globus_gass_transfer_register_put(&gass->request, attr, url, 0, on_ready, gass)
+        : globus_gass_transfer_register_get(&gass->request, attr, url, on_ready, gass);
+    if (!status)
+    {
+        keep_connections(gass, before, count);
+    }
+    pthread_mutex_unlock(&register_lock);
+    pthread_mutex_lock(&gass->lock);
+    if (gass->stopped)
+    {
+        cut(gass);
+    }
+    pthread_mutex_unlock(&gass->lock);
+    free(before);
+    return status;
+}
+
 int cog_gass_run(
     cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
     cog_gass_outcome *outcome)
@@ -391,9 +539,7 @@ int cog_gass_run(
     for (referrals = 0; at && referrals <= REFERRALS; referrals++)
     {
         expect(gass);
-        status = gass->put
-            ? globus_gass_transfer_register_put(&gass->request, attr, at, 0, on_ready, gass)
-            : globus_gass_transfer_register_get(&gass->request, attr, at, on_ready, gass);
+        status = register_request(gass, attr, at);
         if (status)
         {
             outcome->code = unexpect(gass, status);
@@ -402,7 +548,7 @@ int cog_gass_run(
         if (!await(gass))
         {
             free(at);
-            if (fail_request(gass))
+            if (await_briefly(gass))
             {
                 globus_gass_transfer_request_destroy(gass->request);
             }
