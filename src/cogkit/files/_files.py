@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from cogkit.files import _transfer
 from cogkit.files._local import LocalStore, Store
 from cogkit.files._location import Location
+from cogkit.files._many import copy_many
 from cogkit.files._options import Progress, TransferOptions
 from cogkit.files._plan import Copied, Planner, Summary
 from cogkit.files._sessions import Sessions, close_all
@@ -202,7 +203,13 @@ class Files:
                 progress(state)
 
         tick = _ticker(state, progress)
-        if len(stores) > 1 and len(others) > 1:
+        if len(stores) > 1 and len(others) >= _MANY and _same_way(others):
+            begun = state.at_file
+            copy_many(
+                stores, others, lambda step, moved: done((step, moved)),
+                tick and (lambda moved: tick(begun + moved - state.at_file)),
+            )  # fmt: skip
+        elif len(stores) > 1 and len(others) > 1:
             sessions: Sessions[Step, tuple[Step, int]] = Sessions(
                 stores,
                 lambda store, step, moving: (step, _copy_one(store, step, many, moving)),
@@ -277,6 +284,17 @@ def _copy_one(
             return _transfer.download(store, step, many=many, tick=tick)
         case _:
             return _transfer.third_party(store, step, tick)
+
+
+def _same_way(steps: list[Step]) -> bool:
+    """Whether they are plain files that all go from here to servers, or all the other way."""
+    here = steps[0].source.is_local
+    return here != steps[0].target.is_local and all(
+        step.source.is_local == here
+        and step.target.is_local != here
+        and (step.existing is None or step.existing.is_file)
+        for step in steps
+    )
 
 
 def _ticker(

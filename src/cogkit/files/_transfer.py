@@ -7,23 +7,20 @@ What is not a plain file, such as /dev/null or a pipe, has no such name: it is w
 
 from __future__ import annotations
 
-import errno
 import os
-import posixpath
-import secrets
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogkit.files._location import Location
 from cogkit.files._sessions import Sessions
+from cogkit.files._targets import naming, reading, require_size, writing
 from pyGlobus.globusException import GlobusException, GlobusTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from cogkit.files._plan import Step
     from cogkit.files._remote import RemoteStore
@@ -36,6 +33,9 @@ SPLIT_FROM = 256 << 20
 _PART = 128 << 20
 # How long the removal of a temporary file may hold up the report of what went wrong.
 _CLEAN_UP_TIMEOUT = 5.0
+FIREWALL = (
+    "In extended block mode the server connects to this machine: is there a firewall? Try --stream."
+)
 # A transfer between servers this long has its growth watched, in a session of its own.
 _WATCH_AFTER = 1.0
 _WATCH_EVERY = 0.5
@@ -43,7 +43,7 @@ _WATCH_EVERY = 0.5
 
 def copy_local(step: Step, tick: Tick | None) -> int:
     """From this machine to this machine; returns the bytes."""
-    with _reading(step.source) as source, _writing(step) as target:
+    with reading(step.source) as source, writing(step) as target:
         moved = 0
         while block := os.read(source, _BLOCK):
             view = memoryview(block)
@@ -52,13 +52,13 @@ def copy_local(step: Step, tick: Tick | None) -> int:
             moved += len(block)
             if tick:
                 tick(moved)
-        _require_size(step, moved)
+        require_size(step, moved)
         return moved
 
 
 def download(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -> int:
     """From a server to this machine; returns the bytes."""
-    with _writing(step) as target:
+    with writing(step) as target:
         ordered = not stat.S_ISREG(os.fstat(target).st_mode)
         attributes = store.options.attributes(many=many, ordered=ordered)
         operation = store.client.get(
@@ -68,18 +68,15 @@ def download(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -
             moved: int = store.transfer(operation, step.source, tick=tick)
         except GlobusTimeoutError as error:
             if not operation.bytes_done and attributes.mode.name == "EXTENDED_BLOCK":
-                error.add_note(
-                    "In extended block mode the server connects to this machine: is there a "
-                    "firewall? Try --stream."
-                )
+                error.add_note(FIREWALL)
             raise
-        _require_size(step, moved)
+        require_size(step, moved)
         return moved
 
 
 def upload(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -> int:
     """From this machine to a server; returns the bytes."""
-    with _reading(step.source) as source, _naming(store, step) as target:
+    with reading(step.source) as source, naming(store, step) as target:
         operation = store.client.put(
             target.url,
             store.options.attributes(many=many),
@@ -87,9 +84,9 @@ def upload(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -> 
             stall_timeout=store.options.stall,
         )
         moved: int = store.transfer(operation, step.target, tick=tick)
-        _require_size(step, moved)
+        require_size(step, moved)
         if target != step.target:
-            _require_size(step, store.size(target), expected=moved)
+            require_size(step, store.size(target), expected=moved)
         return moved
 
 
@@ -109,7 +106,7 @@ def download_parts(
     stores: list[RemoteStore], step: Step, tick: Callable[[int], object] | None
 ) -> int:
     """As `download`, each part in one of several sessions."""
-    with _writing(step) as target:
+    with writing(step) as target:
 
         def fetch(store: RemoteStore, part: range, progress: Tick | None) -> int:
             attributes = store.options.attributes()
@@ -120,7 +117,7 @@ def download_parts(
             return int(store.transfer(operation, step.source, tick=progress))
 
         moved = _in_parts(stores, step, fetch, tick)
-        _require_size(step, moved)
+        require_size(step, moved)
         return moved
 
 
@@ -128,7 +125,7 @@ def upload_parts(
     stores: list[RemoteStore], step: Step, tick: Callable[[int], object] | None
 ) -> int:
     """As `upload`, each part in one of several sessions."""
-    with _reading(step.source) as source, _naming(stores[0], step) as target:
+    with reading(step.source) as source, naming(stores[0], step) as target:
 
         def send(store: RemoteStore, part: range, progress: Tick | None) -> int:
             attributes = store.options.attributes()
@@ -139,8 +136,8 @@ def upload_parts(
             return int(store.transfer(operation, step.target, tick=progress))
 
         moved = _in_parts(stores, step, send, tick)
-        _require_size(step, moved)
-        _require_size(step, stores[0].size(target), expected=moved)
+        require_size(step, moved)
+        require_size(step, stores[0].size(target), expected=moved)
         return moved
 
 
@@ -169,7 +166,7 @@ def _in_parts(
 
 def third_party(store: RemoteStore, step: Step, tick: Tick | None) -> int:
     """From a server to a server; returns the bytes."""
-    with _naming(store, step) as target:
+    with naming(store, step) as target:
         attributes = store.options.attributes()
         operation = store.client.third_party_transfer(
             step.source.url, attributes, target.url, attributes, timeout=None
@@ -182,7 +179,7 @@ def third_party(store: RemoteStore, step: Step, tick: Tick | None) -> int:
         if target == step.target:
             return step.entry.size or 0
         moved = store.size(target)
-        _require_size(step, moved)
+        require_size(step, moved)
         return moved
 
 
@@ -230,108 +227,3 @@ class _Watch:
     def close(self) -> None:
         if self._store is not None:
             self._store.close()
-
-
-@contextmanager
-def _reading(source: Location) -> Iterator[int]:
-    descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _writing(step: Step) -> Iterator[int]:
-    """A descriptor for the new content of a local target, which is there when the block is left."""
-    # a symbolic link stays, and what it leads to is replaced
-    final = Path(os.path.realpath(step.target.path))
-    if step.existing is not None and not step.existing.is_file:
-        descriptor = os.open(final, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-        return
-    part = final.with_name(_part_name(final.name))
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(part, flags, 0o600)
-    except OSError as error:
-        # the temporary name would tell the user nothing
-        raise OSError(error.errno, error.strerror, str(final)) from None
-    try:
-        try:
-            yield descriptor
-            os.fchmod(descriptor, _mode(step))
-        finally:
-            os.close(descriptor)
-        part.replace(final)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _naming(store: RemoteStore, step: Step) -> Iterator[Location]:
-    """A temporary place on the target's server; what is there gets the target's name at the end."""
-    if step.existing is not None and not step.existing.is_file:
-        yield step.target
-        return
-    final = step.target
-    if step.existing is not None and step.existing.link_target:
-        final = replace(final, path=posixpath.join(final.parent.path, step.existing.link_target))
-    part = final.parent.child(_part_name(final.name))
-    try:
-        yield part
-        store.rename(part, final)
-    except BaseException as error:
-        _remove_part(store, part, error)
-        if isinstance(error, GlobusException):
-            # the temporary name would tell the user nothing
-            error.msg = error.msg.replace(part.url, final.url)
-        raise
-
-
-def _remove_part(store: RemoteStore, part: Location, error: BaseException) -> None:
-    # by a session of its own: after an abort, the other is in no state to be relied on
-    other = type(store)(replace(store.options, timeout=_CLEAN_UP_TIMEOUT))
-    try:
-        other.unlink(part)
-    except FileNotFoundError:
-        pass  # it had not come to that
-    except (GlobusException, OSError):
-        error.add_note(f"A part of it may be left there: {part}")
-    finally:
-        other.close()
-
-
-def _part_name(name: str) -> str:
-    # a name may have 255 bytes
-    return f".{os.fsdecode(os.fsencode(name)[:200])}.{secrets.token_hex(4)}.part"
-
-
-def _mode(step: Step) -> int:
-    """As cp: that of the file that is replaced, else the source's, as far as the umask lets it."""
-    if step.existing is not None and step.existing.mode is not None:
-        return step.existing.mode
-    mode = step.entry.mode if step.source.is_local else None
-    return (0o666 if mode is None else mode & 0o777) & ~_umask()
-
-
-def _umask() -> int:
-    # it can only be read by setting it
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _require_size(step: Step, moved: int, expected: int | None = None) -> None:
-    if expected is None:
-        expected = step.entry.size if step.entry.is_file else None
-    if expected is not None and moved != expected:
-        error = OSError(
-            errno.EIO, f"{moved} bytes came of {expected}; the copy was given up", str(step.target)
-        )
-        error.add_note(f"Has {step.source} changed in the meantime? Try again.")
-        raise error
