@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .._core.buffers import shown, urls
+from .._core.errors import OperationCancelledError
 from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._native import ffi, lib
@@ -202,6 +203,8 @@ class _Run:
         self._leave()
         if self.error is not None:
             raise self.error
+        if self._stopped:
+            raise OperationCancelledError(f"{self._verb} files: cancelled")
         return self._done
 
     def _leave(self) -> None:

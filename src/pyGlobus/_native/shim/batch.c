@@ -43,6 +43,7 @@ struct cog_batch
     int                 inside;         /* threads of Globus' that still have to do with the batch */
     int                 ended, stopped, halted, told;
     cog_pump           *pump;           /* of the transfer that runs */
+    int64_t             number;         /* of its job */
 };
 
 cog_batch *cog_batch_new(
@@ -139,11 +140,22 @@ void cog_batch_stop(cog_batch *batch)
 
 int64_t cog_batch_bytes(cog_batch *batch)
 {
-    int64_t bytes;
+    cog_event event = { .token = 0 };
+    cog_pump *lost = NULL;
+    int64_t bytes, number = 0;
 
     pthread_mutex_lock(&batch->lock);
     bytes = atomic_load(&batch->bytes) + (batch->pump ? cog_pump_bytes(batch->pump) : 0);
+    if (batch->pump && cog_pump_is_lost(batch->pump, &event))
+    {
+        lost = batch->pump;
+        number = batch->number;
+    }
     pthread_mutex_unlock(&batch->lock);
+    if (lost)
+    {
+        cog_batch_ended(batch, lost, number, event.code, event.object);
+    }
     return bytes;
 }
 
@@ -208,6 +220,7 @@ static void begin(cog_batch *batch, struct job job)
     cog_pump_report_to(pump, batch, job.number);
     pthread_mutex_lock(&batch->lock);
     batch->pump = pump;
+    batch->number = job.number;
     pthread_mutex_unlock(&batch->lock);
     result = batch->is_put
         ? globus_ftp_client_put(batch->handle, job.url, batch->attr, NULL, cog_on_pump_complete, pump)

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct cog_pump
@@ -40,7 +41,7 @@ struct cog_pump
     pthread_mutex_t     lock;           /* guards what follows; never held across a Globus call */
     int                 holds;          /* buffers that Globus has, and our own while we start */
     int                 completed, finished, aborted;
-    int                 overdue;        /* buffers have been missing since the last look */
+    struct timespec     ended;          /* when it was completed */
     globus_object_t    *error;
 
     _Atomic int         all_out;        /* of a get: every block has been given to Globus once */
@@ -199,6 +200,7 @@ static void settle(cog_pump *pump, int released, int completed, globus_object_t 
     if (completed)
     {
         pump->completed = 1;
+        clock_gettime(CLOCK_MONOTONIC, &pump->ended);
         pump->error = error ? globus_object_copy(error) : NULL;
     }
     done = pump->completed && pump->holds == 0 && !pump->finished;
@@ -217,25 +219,36 @@ static void settle(cog_pump *pump, int released, int completed, globus_object_t 
  * A block that is registered while Globus fails a put goes into a queue that is not looked at again
  * (GCT 6.2: globus_l_ftp_client_connection_error() empties it, then lets the callbacks of the blocks
  * under way end the transfer).  It never comes back, but is not touched either until another
- * operation begins on the handle, which after a failure is never.  So what is still missing at the
- * second look after the transfer has ended is given up.
+ * operation begins on the handle, which after a failure is never.  So what is still missing a while
+ * after the transfer has ended is given up.
  */
-void cog_pump_look(cog_pump *pump)
+#define LOST_AFTER 1    /* seconds */
+
+
+int cog_pump_is_lost(cog_pump *pump, cog_event *event)
 {
-    cog_event event = { .token = pump->token, .kind = COG_EVENT_PUMP };
+    struct timespec now;
     int done;
 
     pthread_mutex_lock(&pump->lock);
-    done = pump->completed && pump->error && pump->overdue && !pump->finished;
-    pump->overdue = pump->completed;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    done = pump->completed && pump->error && !pump->finished &&
+        now.tv_sec - pump->ended.tv_sec > LOST_AFTER;
     if (done)
     {
-        finish_locked(pump, &event);
+        finish_locked(pump, event);
     }
     pthread_mutex_unlock(&pump->lock);
-    if (done)
+    return done;
+}
+
+void cog_pump_look(cog_pump *pump)
+{
+    cog_event event = { .token = pump->token, .kind = COG_EVENT_PUMP };
+
+    if (cog_pump_is_lost(pump, &event))
     {
-        tell(pump, &event);
+        cog_post(&event);
     }
 }
 

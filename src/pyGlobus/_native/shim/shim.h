@@ -110,6 +110,8 @@ int cog_pump_waits(const cog_pump *pump);
 void cog_pump_stop(cog_pump *pump);
 /* To be called now and then: ends a transfer of which Globus has lost a block. */
 void cog_pump_look(cog_pump *pump);
+/* For the same: whether it has ended by this look.  The caller tells, and owns the pump. */
+int cog_pump_is_lost(cog_pump *pump, cog_event *event);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(
