@@ -20,6 +20,7 @@ demo: setup ## a grid on this machine, and a tour of it
 	@$(BIN)/cogkit demo $(ARGS)
 
 test: test-native ## every test (ARGS='-k name' chooses among the Python ones)
+	@tools/setup.sh test
 	@$(BIN)/pytest $(ARGS)
 
 test-native: setup ## the C shim alone, under the address, undefined-behaviour and thread sanitizers

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from cogkit.sandbox import ProgramsMissing, Sandbox
+
 faulthandler.enable()
+
+# where tools/setup.sh puts OpenSSH's server, which it does not install
+_UNPACKED = Path(__file__).parent.parent / ".setup" / "openssh" / "usr" / "sbin"
+os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{_UNPACKED}"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Begun in the background by a shell, which has it ignored; what the tests start would inherit
@@ -25,6 +32,17 @@ def _no_grid_of_the_tester(scrubbed_environ: dict[str, str]) -> None:
 def url(grid_env: dict[str, str]) -> str:
     """The base URL of the sandbox's GridFTP server."""
     return grid_env["COGKIT_SANDBOX_GRIDFTP"]
+
+
+@pytest.fixture
+def ssh_url(grid: Sandbox, grid_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The base URL of the sandbox's SSH server, ``sshftp:``."""
+    try:
+        ssh = grid.with_ssh()
+    except ProgramsMissing as error:
+        pytest.skip(f"{error}; 'make test' sees to that")
+    monkeypatch.setenv("GLOBUS_REMOTE_SSHFTP", grid.environ["GLOBUS_REMOTE_SSHFTP"])
+    return ssh.url
 
 
 @pytest.fixture

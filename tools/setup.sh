@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes this checkout ready to run: system packages, .venv, the extension module.
 #
-#   tools/setup.sh [bench]      `bench` adds the packages that only the benchmarks compare with
+#   tools/setup.sh [bench|test]     `bench` adds the packages that only the benchmarks compare with,
+#                                   `test` OpenSSH's server, unpacked into .setup/openssh
 #
 # Every step first looks whether it is needed, so that a second run does nothing.  Logs and stamps
 # are in .setup/; `make clean` forgets them.
@@ -92,6 +93,7 @@ wanted_debian() {
     command -v gcc >/dev/null 2>&1 || echo gcc libc6-dev
     command -v pkg-config >/dev/null 2>&1 || echo pkg-config
     [ -z "$rivals_wanted" ] || printf '%s\n' $rivals
+    ! sshd_wanted || echo libwrap0
     if [ -z "${PYTHON:-}" ] && ! find_python; then
         version=$(python_version apt-cache show)
         echo "python$version" "python$version-venv" "python$version-dev"
@@ -176,6 +178,44 @@ $package
     step 'system packages' "install_$family" $missing
 }
 
+# --- OpenSSH's server, for the tests of sshftp:// -----------------------------------------------
+
+# Unpacked, and not installed: an installed one would serve the network.
+sshd_wanted() {
+    [ "$with" = test ] && ! [ -e /usr/sbin/sshd ] && ! [ -x .setup/openssh/usr/sbin/sshd ]
+}
+
+unpack_sshd() {
+    rm -rf .setup/openssh.new
+    mkdir -p .setup/openssh.new
+    cd .setup/openssh.new
+    if command -v dpkg >/dev/null; then
+        apt-get download openssh-server
+        dpkg -x openssh-server_*.deb .
+    else
+        dnf download openssh-server
+        rpm2archive - <"$(ls openssh-server-*.rpm | tail -n 1)" | tar -xzf -
+    fi
+    rm -f ./*.deb ./*.rpm
+    cd ..
+    rm -rf openssh
+    mv openssh.new openssh
+}
+
+# Run by root, sshd wants an account for the part of it that talks to strangers.
+make_sshd_account() {
+    useradd --system --no-create-home --home-dir /run/sshd --shell "$(command -v nologin || echo /bin/false)" sshd
+}
+
+openssh() {
+    if sshd_wanted; then
+        step "OpenSSH's server, unpacked into .setup/openssh" unpack_sshd
+    fi
+    if [ "$with" = test ] && [ "$(id -u)" = 0 ] && ! getent passwd sshd >/dev/null; then
+        step 'the account sshd, with no way to log in' make_sshd_account
+    fi
+}
+
 # --- the virtual environment and the extension -------------------------------------------------
 
 make_venv() {
@@ -253,13 +293,14 @@ python_environment() {
 }
 
 case $with in
-    '') rivals_wanted= ;;
+    '' | test) rivals_wanted= ;;
     bench) rivals_wanted=yes ;;
-    *) die "usage: tools/setup.sh [bench]" ;;
+    *) die "usage: tools/setup.sh [bench|test]" ;;
 esac
 mkdir -p .setup
 # one setup at a time in this checkout
 exec 9>.setup/lock
 flock 9
 system_packages
+openssh
 python_environment

@@ -40,6 +40,9 @@ def up(
             help="Keep its files here: a new or empty directory. Default: a new one in $TMPDIR.",
         ),
     ] = None,
+    ssh: Annotated[
+        bool, typer.Option("--ssh", help="With an OpenSSH server too, for sshftp:// URLs.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Start a grid in the background.
@@ -49,7 +52,7 @@ def up(
     """
     from cogkit.sandbox import Sandbox
 
-    with Sandbox(directory) as grid:
+    with Sandbox(directory, ssh=ssh) as grid:
         grid.detach()
         about = grid.describe()
     if json:
@@ -58,6 +61,8 @@ def up(
     print(f"A grid is running in {about['directory']}")
     print(f"  GridFTP  {about['gridftp_url']}")
     print(f"  GRAM     {about['gram_contact']}")
+    if ssh:
+        print(f"  SSH      {about['environ']['COGKIT_SANDBOX_SSHFTP']}")
     print(f"  user     {about['user']['subject']}")
     print('Use it:    eval "$(cogkit sandbox env)"')
     print("End it:    cogkit sandbox down")

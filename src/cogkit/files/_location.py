@@ -14,7 +14,7 @@ _HOST = re.compile(
     r"(\[[0-9A-Fa-f:.]+\]|[^@:/\[\]\s]+)"
     r"(:(?P<port>\d{1,5}))?"
 )
-_REMOTE = ("gsiftp", "ftp")
+_REMOTE = ("gsiftp", "ftp", "sshftp")
 # What need not be quoted in a path (RFC 3986, 3.3); GridFTP servers know "~" unquoted only.
 _SAFE = "/~!$&'()*+,;=:@-._"
 
@@ -51,7 +51,7 @@ class Location:
             raise LocationError("an empty name is no place")
         match = _URL.fullmatch(text)
         if match is None:
-            if re.match(r"(gsiftp|ftp|file):", text):
+            if re.match(r"(gsiftp|ftp|sshftp|file):", text):
                 raise LocationError(f"malformed URL: {text!r}; it begins with scheme://host/")
             return cls(_sound(text, text))
         scheme, host = match["scheme"].lower(), match["host"]
@@ -62,7 +62,9 @@ class Location:
                 raise LocationError(f"{text}: a file: URL is on this machine; write file:///path")
             return cls(path)
         if scheme not in _REMOTE:
-            raise LocationError(f"{text}: {scheme} is not supported; use gsiftp, ftp or file")
+            raise LocationError(
+                f"{text}: {scheme} is not supported; use gsiftp, ftp, sshftp or file"
+            )
         sound = _HOST.fullmatch(host)
         if sound is None or int(sound["port"] or 1) not in range(1, 65536):
             raise LocationError(f"malformed URL: {text!r}; a host and port look like host:2811")

@@ -1,9 +1,10 @@
-"""A loopback-only ``inetd`` for ``globus-gatekeeper``.
+"""A loopback-only ``inetd`` for ``globus-gatekeeper`` and ``sshd``.
 
 The gatekeeper has no option for an address: by itself it listens on all of them
 (``net_setup_listener`` in ``globus_gatekeeper.c`` binds ``in6addr_any``).  Under
 inetd it takes a connection that somebody else accepted, so this program listens
-on 127.0.0.1 and starts a gatekeeper on each connection.
+on 127.0.0.1 and starts a gatekeeper on each connection.  ``sshd`` takes no port of the
+system's choice: so it is served in the same way.
 
 It is run as a script, with the standard library only, so that it starts in a few
 milliseconds: ``python _inetd.py SOCKET_FD PIDS_FILE PROGRAM ARGUMENT…``

@@ -87,6 +87,11 @@ class Layout:
         return self.root / "jobs"
 
     @property
+    def ssh(self) -> Path:
+        """The SSH server's and its client's keys and configuration."""
+        return self.root / "ssh"
+
+    @property
     def scratch(self) -> Path:
         """``TMPDIR`` of the servers and of the jobs."""
         return self.root / "tmp"

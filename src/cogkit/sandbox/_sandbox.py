@@ -53,7 +53,9 @@ class ServerHandle:
 
     @property
     def url(self) -> str:
-        """``gsiftp://localhost:PORT``, or the gatekeeper's ``https://localhost:PORT``."""
+        """``gsiftp://localhost:PORT``; ``https:`` for the gatekeeper, ``sshftp:`` for SSH."""
+        if self.kind == "ssh":
+            return f"sshftp://{account()}@localhost:{self.port}"
         scheme = "gsiftp" if self.kind == "gridftp" else "https"
         return f"{scheme}://localhost:{self.port}"
 
@@ -104,6 +106,7 @@ class Sandbox:
     Args:
         directory: Where its files shall be: a new or an empty directory, at most 64
             bytes long.  By default a new one is made in ``$TMPDIR``.
+        ssh: Have an SSH server too, for ``sshftp://``; see :meth:`with_ssh`.
         timeout: Seconds that the servers have to become ready.
 
     Raises:
@@ -112,8 +115,13 @@ class Sandbox:
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str] | None = None, *, timeout: float = 15.0
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        ssh: bool = False,
+        timeout: float = 15.0,
     ) -> None:
+        self._ssh = ssh
         self._wanted = None if directory is None else Path(directory).resolve()
         self._timeout = timeout
         self._connection: Connection | None = None
@@ -148,7 +156,7 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         with theirs, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                _supervisor_command(self._wanted, self._timeout),
+                _supervisor_command(self._wanted, self._timeout, self._ssh),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -288,6 +296,26 @@ class Sandbox:
     def gatekeeper(self) -> ServerHandle:
         """The GRAM gatekeeper."""
         return self._server("gatekeeper")
+
+    def with_ssh(self) -> ServerHandle:
+        """The OpenSSH server for ``sshftp://``, which is started if it does not run yet.
+
+        Its ``url`` is the base of URLs: ``sshftp://USER@localhost:PORT``.  Clients need what
+        :attr:`environ` has from then on: ``GLOBUS_REMOTE_SSHFTP`` leads their ``ssh`` to a key
+        that opens this server, and to the server's own, and to nothing in ``~/.ssh``.
+
+        ::
+
+            ssh = grid.with_ssh()
+            os.environ.update(grid.environ)
+            FtpClient().size(f"{ssh.url}/etc/hosts").result()
+
+        Raises:
+            ProgramsMissing: OpenSSH's server is not installed.
+            SandboxError: It did not start.
+        """
+        self._about = self._link.request("with_ssh", timeout=self._timeout + 15)
+        return self._server("ssh")
 
     def add_gridftp(
         self,
@@ -453,11 +481,12 @@ def find(directory: str | os.PathLike[str] | None = None) -> Path:
     return Path(records[0].directory)
 
 
-def _supervisor_command(directory: Path | None, timeout: float) -> list[str]:
+def _supervisor_command(directory: Path | None, timeout: float, ssh: bool) -> list[str]:
     options = {
         "creator": os.getpid(),
         "directory": None if directory is None else str(directory),
         "timeout": timeout,
+        "ssh": ssh,
     }
     # -P: a module in the current directory must not be taken for one of Python's.
     return [sys.executable, "-P", "-m", "cogkit.sandbox._supervisor", json.dumps(options)]

@@ -33,7 +33,7 @@ _PACKAGES = {
     "globus-job-manager": "globus-gram-job-manager",
     "globus-fork-starter": "globus-gram-job-manager-fork-setup-poll",
 }
-_SYSTEM_PROGRAMS = "/usr/sbin:/sbin:/usr/local/sbin"
+SYSTEM_PROGRAMS = "/usr/sbin:/sbin:/usr/local/sbin"
 
 
 def find_programs() -> dict[str, str]:
@@ -42,7 +42,7 @@ def find_programs() -> dict[str, str]:
     Raises:
         ProgramsMissing: It says which packages bring them, for Debian and EPEL.
     """
-    path = os.environ.get("PATH", os.defpath) + os.pathsep + _SYSTEM_PROGRAMS
+    path = os.environ.get("PATH", os.defpath) + os.pathsep + SYSTEM_PROGRAMS
     found = {name: shutil.which(name, path=path) for name in _PACKAGES}
     if missing := sorted(package for name, package in _PACKAGES.items() if not found[name]):
         packages = " ".join(missing)
@@ -96,6 +96,7 @@ class Server(ABC):
         self.process: subprocess.Popen[bytes] | None = None
         self.log = layout.logs / f"{name}.log"
         self.output = layout.logs / f"{name}.out"
+        self.pids = layout.logs / f"{name}.pids"
 
     @abstractmethod
     def start(self) -> None:
@@ -166,6 +167,22 @@ class Server(ABC):
                 preexec_fn=_processes.die_with_parent(os.getpid()),
             )
 
+    def _serve_by_inetd(self, command: Callable[[int], Sequence[str]]) -> None:
+        """Take the port, and start an inetd that runs ``command(port)`` for each connection."""
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((LOOPBACK, self.port))
+            except OSError as error:
+                raise SandboxError(
+                    f"{self.name} cannot listen on {LOOPBACK}:{self.port}: {error.strerror}"
+                ) from error
+            listener.listen(128)
+            self.port = listener.getsockname()[1]
+            number = str(listener.fileno())
+            python = [sys.executable, "-I", "-S", _inetd.__file__, number, str(self.pids)]
+            self._spawn([*python, *command(self.port)], [listener.fileno()])
+
     def _last_words(self) -> str:
         for path in (self.output, self.log):
             try:
@@ -225,7 +242,7 @@ class GridFTPServer(Server):
         """Whether it greets a client with FTP's 220."""
         if self.port == 0:
             self.port = self._announced_port()
-        return self.port != 0 and _greets(self.port)
+        return self.port != 0 and greets(self.port, b"220")
 
     def _announced_port(self) -> int:
         # With port 0 it prints "Server listening at 127.0.0.1:PORT".  To choose a
@@ -255,7 +272,6 @@ class Gatekeeper(Server):
     ) -> None:
         super().__init__(name, layout, environ, port)
         self.programs = programs
-        self.pids = layout.logs / f"{name}.pids"
         self._check: subprocess.Popen[bytes] | None = None
 
     def configure(self) -> None:
@@ -297,20 +313,8 @@ class Gatekeeper(Server):
             *("-x509_user_cert", self.environ["X509_USER_CERT"]),
             *("-x509_user_key", self.environ["X509_USER_KEY"]),
         ]
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((LOOPBACK, self.port))
-            except OSError as error:
-                raise SandboxError(
-                    f"{self.name} cannot listen on {LOOPBACK}:{self.port}: {error.strerror}"
-                ) from error
-            listener.listen(128)
-            self.port = listener.getsockname()[1]
-            number = str(listener.fileno())
-            python = [sys.executable, "-I", "-S", _inetd.__file__, number, str(self.pids)]
-            # The port is only for the contact that job managers see.
-            self._spawn([*python, *command, "-inetd", "-port", str(self.port)], [listener.fileno()])
+        # The port is only for the contact that job managers see.
+        self._serve_by_inetd(lambda port: [*command, "-inetd", "-port", str(port)])
         self._check = subprocess.Popen(
             [*command, "-test"],
             env=self.environ,
@@ -357,9 +361,10 @@ def _config_value(value: str | int | bool) -> str:
     return str(value)
 
 
-def _greets(port: int) -> bool:
+def greets(port: int, words: bytes) -> bool:
+    """Whether a server on the loopback interface begins with these words, of up to 4 bytes."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
-            return connection.recv(4).startswith(b"220")
+            return connection.recv(4).startswith(words)
     except OSError:
         return False

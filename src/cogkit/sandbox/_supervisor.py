@@ -40,6 +40,7 @@ from cogkit.sandbox._servers import (
     find_programs,
     server_environ,
 )
+from cogkit.sandbox._ssh import SSHServer, find_sshd
 from cogkit.sandbox._wire import Message, send
 
 _USER = "Sandbox User"
@@ -58,14 +59,16 @@ class Supervisor:
         creator: The creator's process id.
         directory: Where the sandbox is to be, or ``None`` for a new directory.
         timeout: Seconds that the servers have to become ready.
+        ssh: Whether it has an SSH server from the beginning.
     """
 
     def __init__(
-        self, owner: socket.socket, creator: int, directory: str | None, timeout: float
+        self, owner: socket.socket, creator: int, directory: str | None, timeout: float, ssh: bool
     ) -> None:
         self._owner: socket.socket | None = owner
         self._timeout = timeout
         self._wanted = directory
+        self._ssh = ssh
         self._id = secrets.token_hex(8)
         self._record: _records.Record | None = None
         self._servers: dict[str, Server] = {}
@@ -78,6 +81,7 @@ class Supervisor:
             "describe": lambda _: self.describe(),
             "detach": self._detach,
             "add_gridftp": self._add_gridftp,
+            "with_ssh": self._with_ssh,
             "restart": self._restart,
             "kill": self._kill,
             "signal": self._signal,
@@ -107,6 +111,7 @@ class Supervisor:
         """All that a client may know of the sandbox."""
         gridftp, gatekeeper = self._servers["gridftp"], self._servers["gatekeeper"]
         gridftp_url = f"gsiftp://localhost:{gridftp.port}"
+        ssh = self._servers.get("ssh")
         contact = f"localhost:{gatekeeper.port}/jobmanager-fork:{self._host.subject}"
         assert self._record is not None
         return {
@@ -127,6 +132,7 @@ class Supervisor:
                 "COGKIT_SANDBOX_DIR": str(self._layout.root),
                 "COGKIT_SANDBOX_GRIDFTP": gridftp_url,
                 "COGKIT_SANDBOX_GRAM": contact,
+                **(ssh.client_environ if isinstance(ssh, SSHServer) else {}),
             },
         }
 
@@ -152,6 +158,8 @@ class Supervisor:
         gatekeeper.configure()
         gridftp = GridFTPServer("gridftp", layout, self._environ, program=self._program)
         self._servers = {"gridftp": gridftp, "gatekeeper": gatekeeper}
+        if self._ssh:
+            self._servers["ssh"] = self._ssh_server()
         for server in self._servers.values():
             server.start()
 
@@ -287,6 +295,19 @@ class Supervisor:
             options=request["options"],
             arguments=request["arguments"],
         )
+        return self._add(server)
+
+    def _with_ssh(self, _: Message) -> Message:
+        if "ssh" not in self._servers:
+            self._add(self._ssh_server())
+        return self.describe()
+
+    def _ssh_server(self) -> SSHServer:
+        return SSHServer(
+            "ssh", self._layout, self._environ, sshd=find_sshd(), gridftp=self._program
+        )
+
+    def _add(self, server: Server) -> Message:
         self._servers[server.name] = server
         try:
             self._bring_up(server)

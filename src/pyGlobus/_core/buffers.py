@@ -9,6 +9,10 @@ from .._native import ffi
 
 _LINE_END = re.compile(r"[\0\r\n]|%(?:00|0a|0d)", re.IGNORECASE)
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
+# what the library's gridftp-ssh hands to ssh, without quotes
+_SSH = re.compile(
+    r"//(?:[\w.+][\w.+-]*(?::[^@/#]*)?@)?(?:[\w.][\w.-]*|\[[\da-fA-F:.]+\])(?::\d*)?(?:/[^#]*)?\Z"
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -30,11 +34,14 @@ def urls(*texts: str) -> list[bytes]:
 
     Raises:
         ValueError: a NUL or line end inside, plain or escaped (Globus decodes escapes), which
-            would smuggle a second FTP command in.
+            would smuggle a second FTP command in; a user or host in an ``sshftp:`` URL that
+            ``ssh`` would take for an option, or the shell that starts it for a command.
     """
     for text in texts:
         if _LINE_END.search(text):
             raise ValueError(f"a URL cannot hold NUL, CR or LF: {shown(text)!r}")
+        if text[:7].lower() == "sshftp:" and not _SSH.match(text[7:]):
+            raise ValueError(f"cannot be given to ssh (write # as %23): {shown(text)!r}")
     return [text.encode() for text in texts]
 
 

@@ -126,8 +126,10 @@ def _hint(error: GlobusException, credential: Credential | None) -> str:
         if credential is not None:
             return f"as {credential.subject}, valid until {credential.not_after:%Y-%m-%d %H:%M} UTC"
         return f"{credential_search()}; make a proxy with 'cogkit proxy init'"
-    if isinstance(error, AuthenticationError):
+    if isinstance(error, AuthenticationError) and "gsiftp:" in error.msg:
         return f"as {_whom(credential)}, trusting the CAs in {_trusted()}"
+    if isinstance(error, FtpClientConnectionError) and "sshftp:" in error.msg:
+        return "why, ssh tells: 'ssh -p PORT USER@HOST $GLOBUS_REMOTE_SSHFTP'"
     if isinstance(error, FtpClientConnectionError):
         return "is the server up, and the port right?"
     return ""
