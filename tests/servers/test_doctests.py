@@ -19,10 +19,14 @@ MODULES = [
     "pyGlobus.ftpClient.plugins.debug",
     "pyGlobus.ftpClient.plugins.markers",
     "pyGlobus.ftpClient.plugins.restart",
+    "pyGlobus.gassCopy",
+    "pyGlobus.gassCopy.copy",
     "pyGlobus.gassServerEZ",
+    "pyGlobus.gassTransfer",
     "pyGlobus.globusMod",
     "pyGlobus.gramClient",
     "pyGlobus.gramClient.client",
+    "pyGlobus.io",
     "pyGlobus.security",
 ]
 

@@ -49,6 +49,19 @@ def test_slide_17_collects_the_output(grid_env: dict[str, str]) -> None:
     assert (done.returncode, done.stdout) == (0, b"Hello, Grid!\n"), done.stderr
 
 
+def test_slide_19_copies_the_file(grid_env: dict[str, str], remote: Path) -> None:
+    data = os.urandom(1_000_000)
+    (remote / "data").write_bytes(data)
+    url = f"{grid_env['COGKIT_SANDBOX_GRIDFTP']}{remote}/data"
+    done = run("slide19_gass_copy.py", url, f"file://{remote}/copy", environ=grid_env)
+    assert done.returncode == 0, done.stderr
+    assert (remote / "copy").read_bytes() == data
+    missing = run("slide19_gass_copy.py", url + "x", f"file://{remote}/copy", environ=grid_env)
+    assert missing.returncode == 1
+    assert b"No such file" in missing.stderr
+    assert (remote / "copy").read_bytes() == data
+
+
 def test_the_readmes_program_moves_and_runs(grid_env: dict[str, str]) -> None:
     done = run("move_and_run.py", environ=grid_env)
     assert done.returncode == 0, done.stderr

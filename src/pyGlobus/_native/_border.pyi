@@ -24,6 +24,9 @@ class _CData: ...
 class _CType: ...
 class _Lib:
     CKSM_SIZE: Final[int]
+    COG_COPY_ELSEWHERE: Final[int]
+    COG_COPY_NOTHING: Final[int]
+    COG_COPY_TO_FILE: Final[int]
     COG_EVENT_BATCH: Final[int]
     COG_EVENT_BATCH_END: Final[int]
     COG_EVENT_COMPLETE: Final[int]

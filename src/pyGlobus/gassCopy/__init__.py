@@ -1,6 +1,6 @@
 """Copies between any two URLs: file, http, https, ftp, gsiftp, sshftp.
 
-Maps ``globus_gass_copy.h``.
+Maps ``globus_gass_copy.h``; what it can do, and how it differs from C, is in ``docs/copy.md``.
 
 >>> with GassCopy() as copy:
 ...     copy.copy_url_to_url(url, None, "file:///dev/null", None)

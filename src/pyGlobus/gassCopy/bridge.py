@@ -1,4 +1,4 @@
-"""A copy to or from an http server, as one operation of a `GassCopy`.
+"""A copy that the library cannot be trusted with, as one operation of a `GassCopy`.
 
 One end of an http request is a descriptor (`Request`).  Where the other side of the copy is no
 file, there is a pipe in between, and a second copy or request at its other end.
@@ -16,6 +16,7 @@ from .._core.operation import Operation
 from .._core.runtime import runtime
 from .constants import Status, UrlMode
 from .errors import DESTINATION, SOURCE
+from .local import LocalCopy
 from .request import Request
 from .running import Copy
 from .session import Machine, Session
@@ -41,11 +42,13 @@ class Bridge:
         self._read = self._write = -1
         self._error: BaseException | None = None
         settings = session.settings
-        if UrlMode.IO in (source.mode, destination.mode):
-            verify = (settings.algorithm, settings.checksum) if settings.verifies else None
-            self.halves: list[Copy | Request] = [
-                Request(source, destination, what=what, verify=verify)
+        if {source.mode, destination.mode} == {UrlMode.IO}:
+            self.halves: list[Copy | Request | LocalCopy] = [
+                LocalCopy(source, destination, settings, what=what)
             ]
+        elif UrlMode.IO in (source.mode, destination.mode):
+            verify = (settings.algorithm, settings.checksum) if settings.verifies else None
+            self.halves = [Request(source, destination, what=what, verify=verify)]
         else:
             entry, exit_ = self._pipe()
             self.halves = [
@@ -70,7 +73,7 @@ class Bridge:
         if not copies:
             self.session.occupy(self.operation)
             _Reports(self.session, self.operation)
-        begun: list[Copy | Request] = []
+        begun: list[Copy | Request | LocalCopy] = []
         try:
             # a copy can be refused: the handle may be busy
             for half in sorted(self.halves, key=lambda half: isinstance(half, Request)):

@@ -203,7 +203,9 @@ class GassCopy(Commands):
         return source.size(self._settings.offset, self._settings.end_offset)
 
     def _made(self, source: Side, destination: Side) -> Copy | Bridge:
-        if UrlMode.GASS in (source.mode, destination.mode):
+        if UrlMode.FTP not in (source.mode, destination.mode) or UrlMode.GASS in (
+            source.mode, destination.mode,
+        ):  # fmt: skip
             return Bridge(self._session, source, destination, self._second)
         return Copy(self._session, source, destination, self._second)
 

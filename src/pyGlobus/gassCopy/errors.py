@@ -202,6 +202,11 @@ def _text_error(causes: tuple[Cause, ...], what: str) -> GassCopyException | Non
         )  # fmt: skip
         mismatch.actual, mismatch.expected = found[1], found[2]
         return mismatch
+    if "EOF has been reached" in text:
+        return _made(
+            GassCopyConnectionError, errno.ECONNRESET, "the server closed the connection", what,
+            causes, transient=True,
+        )  # fmt: skip
     if _NOT_FOUND.search(text):
         return _made(
             GassCopyFileNotFoundError, errno.ENOENT, os.strerror(errno.ENOENT), what, causes
@@ -266,7 +271,18 @@ def _made(
     return error
 
 
+_FILE_ERROR = re.compile(r"System error in (read|write)|Unable to convert file")
+_CONNECTION = (errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EHOSTUNREACH)
 _FTP = ("gsiftp", "ftp", "sshftp")
+
+
+def _is_of_a_file(causes: tuple[Cause, ...], text: str) -> bool:
+    """Whether a chain is about a file: nothing of GridFTP in it, nor of a connection."""
+    if any(c.library.startswith("globus_ftp") or c.kind in ("ftp", "gssapi") for c in causes):
+        return False
+    return bool(_FILE_ERROR.search(text)) and not any(
+        cause.kind == "errno" and cause.code in _CONNECTION for cause in causes
+    )
 
 
 def _side(causes: tuple[Cause, ...], sides: Sequence[tuple[str, str, str]], fault_url: str) -> str:
@@ -276,13 +292,13 @@ def _side(causes: tuple[Cause, ...], sides: Sequence[tuple[str, str, str]], faul
     text = "\n".join(cause.message for cause in causes)
     if "checksum verification failure" in text:
         return DESTINATION
-    if any(c.library.startswith("globus_ftp") or c.kind in ("ftp", "gssapi") for c in causes):
-        kinds: tuple[str, ...] = _FTP
+    if _is_of_a_file(causes, text):
+        kinds: tuple[str, ...] = ("file", "")
+    else:
+        kinds = _FTP
         named = [name for name, url, _ in sides if fault_url and url == fault_url]
         if len(named) == 1:
             return named[0]
-    else:
-        kinds = ("file", "")
     fitting = [name for name, _, scheme in sides if scheme in kinds]
     return fitting[0] if len(fitting) == 1 else ""
 

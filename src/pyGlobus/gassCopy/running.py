@@ -51,6 +51,10 @@ class _Running(Generic[T]):
         """The result, when all went well."""
         raise NotImplementedError
 
+    def kind(self) -> int:
+        """What the watch is to expect."""
+        return int(lib.COG_COPY_NOTHING)
+
     def bytes_done(self) -> int:
         return 0
 
@@ -60,7 +64,7 @@ class _Running(Generic[T]):
     # from the beginning to the end
 
     def begin(self) -> None:
-        self.session.begin(self.operation, copying=self.copying)
+        self.session.begin(self.operation, self.kind())
         self.machine = self.session.machine
         try:
             self.token = runtime.enrol(self.arrived)
@@ -236,6 +240,10 @@ class Copy(_Running[None]):
 
     def value(self) -> None:
         return None
+
+    def kind(self) -> int:
+        to_file = self.destination.mode is UrlMode.IO and self.source.mode is UrlMode.FTP
+        return int(lib.COG_COPY_TO_FILE if to_file else lib.COG_COPY_ELSEWHERE)
 
     # --- progress --------------------------------------------------------------------------------
 

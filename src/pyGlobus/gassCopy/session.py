@@ -35,6 +35,8 @@ class Machine:
         # the library keeps the pointer for the handle's whole life
         self._attributes = attributes
         check_copy(lib.globus_gass_copy_handle_init(self.pointer, attributes.make()), "copy handle")
+        self.spoiled = False
+        """A copy has failed in it."""
         self.watch = lib.cog_copy_watch_new(self.pointer)
         if self.watch == ffi.NULL:
             raise MemoryError("no room for a copy handle")
@@ -45,6 +47,13 @@ class Machine:
 
     def _destroy(self) -> None:
         pointer, watch = self.pointer, self.watch
+        if self.spoiled:
+            # a failed copy may have left a lock held, and the library aborts when it destroys that
+            # (about 1 KB each): only the connections are closed
+            lib.globus_ftp_client_handle_destroy(ffi.addressof(pointer, "ftp_handle_2"))
+            lib.globus_ftp_client_handle_destroy(ffi.addressof(pointer, "ftp_handle"))
+            _abandoned.append(pointer)
+            return
         performance = lib.cog_copy_take_performance(pointer)
         lib.globus_gass_copy_handle_destroy(pointer)
         lib.cog_copy_watch_free(watch)
@@ -128,7 +137,9 @@ class Session:
 
     # --- the life of an operation ----------------------------------------------------------------
 
-    def begin(self, operation: Operation[Any], *, copying: bool) -> None:
+    def begin(self, operation: Operation[Any], kind: int) -> None:
+        """An operation of the C handle begins; `kind` is a COG_COPY_*."""
+        copying = kind != lib.COG_COPY_NOTHING
         with self.lock:
             self.require_idle(operation.what)
             self.operation = operation
@@ -136,7 +147,7 @@ class Session:
             self.status = None
             machine = self.machine
             self.settings.apply(machine.pointer)
-        lib.cog_copy_watch_begin(machine.watch, copying)
+        lib.cog_copy_watch_begin(machine.watch, kind)
 
     def occupy(self, operation: Operation[Any]) -> None:
         """An operation of ours begins that does without the C handle."""
@@ -183,6 +194,8 @@ class Session:
                 if not self.doomed:
                     self.machine = self._new()
             linger = _LINGER_SPOILED if self.spoiled else _LINGER
+            if spent is not None:
+                spent.spoiled = self.spoiled
             self.spoiled = False
         if spent is not None:
             spent.retire(linger)

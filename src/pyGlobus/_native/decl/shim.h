@@ -115,6 +115,9 @@ void cog_on_pipeline(
     globus_ftp_client_handle_t *handle, char **source_url, char **dest_url, void *arg);
 
 /* copy */
+#define COG_COPY_NOTHING ...
+#define COG_COPY_ELSEWHERE ...
+#define COG_COPY_TO_FILE ...
 typedef ... cog_copy_watch;
 typedef ... cog_glob;
 void cog_on_copy_complete(void *arg, globus_gass_copy_handle_t *handle, globus_object_t *error);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <globus_ftp_client_plugin.h>
 
@@ -68,8 +69,7 @@ void cog_copy_free_performance(void *taken)
 
 /*
  * A GridFTP client plugin in both handles of a copy handle.  It counts the bytes as they move, for
- * the library reports none, or every few seconds; it remembers the URL at which something failed;
- * and it frees the blocks that a copy forgets when it fails (a buffer of buffer_length each).
+ * the library reports none, or every few seconds; and it remembers the URL at which something failed.
  */
 enum { STRIPES = 64 };
 
@@ -82,8 +82,6 @@ struct cog_copy_watch
     _Atomic int                copying;
     pthread_mutex_t            lock;
     char                      *fault_url;           /* under lock */
-    void                     **forgotten;           /* under lock */
-    size_t                     count, room;         /* under lock */
 };
 
 static void watch_data(
@@ -95,40 +93,20 @@ static void watch_data(
     int64_t end = offset + (int64_t) length, seen;
 
     (void) plugin;
+    (void) buffer;
     (void) eof;
     if (!atomic_load(&watch->copying))
     {
         return;
     }
-    if (!error)
+    if (!error && *handle == watch->handle->ftp_handle)
     {
-        if (*handle == watch->handle->ftp_handle)
+        atomic_fetch_add(&watch->moved, (int64_t) length);
+        seen = atomic_load(&watch->end);
+        while (seen < end && !atomic_compare_exchange_weak(&watch->end, &seen, end))
         {
-            atomic_fetch_add(&watch->moved, (int64_t) length);
-            seen = atomic_load(&watch->end);
-            while (seen < end && !atomic_compare_exchange_weak(&watch->end, &seen, end))
-            {
-            }
-        }
-        return;
-    }
-    /* gass copy drops a block that comes back with an error */
-    pthread_mutex_lock(&watch->lock);
-    if (watch->count == watch->room)
-    {
-        size_t room = watch->room ? 2 * watch->room : 8;
-        void **grown = realloc(watch->forgotten, room * sizeof *grown);
-        if (grown)
-        {
-            watch->forgotten = grown;
-            watch->room = room;
         }
     }
-    if (watch->count < watch->room)
-    {
-        watch->forgotten[watch->count++] = (void *) buffer;
-    }
-    pthread_mutex_unlock(&watch->lock);
 }
 
 static void watch_fault(
@@ -146,6 +124,35 @@ static void watch_fault(
         watch->fault_url = strdup(url);
     }
     pthread_mutex_unlock(&watch->lock);
+}
+
+/*
+ * The end of a get into a file.  The library completes the copy twice, and crashes, when the last
+ * write and the end of the get come at one time (globus_l_gass_copy_write_from_queue sets its mark
+ * before it lets the other one look).  So the end is held back until that write is long through.
+ */
+static void watch_complete(
+    globus_ftp_client_plugin_t *plugin, void *specific, globus_ftp_client_handle_t *handle)
+{
+    cog_copy_watch *watch = specific;
+    struct timespec look = { .tv_nsec = 200 * 1000 }, through = { .tv_nsec = 1000 * 1000 };
+    int i, failed;
+
+    (void) plugin;
+    (void) handle;
+    pthread_mutex_lock(&watch->lock);
+    failed = watch->fault_url != NULL;
+    pthread_mutex_unlock(&watch->lock);
+    if (failed || atomic_load(&watch->copying) != COG_COPY_TO_FILE)
+    {
+        return;
+    }
+    globus_thread_blocking_will_block();
+    for (i = 0; i < 1000 && watch->handle->status < GLOBUS_GASS_COPY_STATUS_WRITE_COMPLETE; i++)
+    {
+        nanosleep(&look, NULL);
+    }
+    nanosleep(&through, NULL);
 }
 
 /* 112 Perf Marker, GFD.20 3.7: lines of " Stripe Index: n" and " Stripe Bytes Transferred: n" */
@@ -222,6 +229,7 @@ static globus_result_t watch_init(globus_ftp_client_plugin_t *plugin, void *spec
         globus_ftp_client_plugin_set_put_func(plugin, watch_one);
         globus_ftp_client_plugin_set_third_party_transfer_func(plugin, watch_third_party);
         globus_ftp_client_plugin_set_data_func(plugin, watch_data);
+        globus_ftp_client_plugin_set_complete_func(plugin, watch_complete);
         globus_ftp_client_plugin_set_fault_func(plugin, watch_fault);
         globus_ftp_client_plugin_set_response_func(plugin, watch_response);
     }
@@ -319,13 +327,6 @@ char *cog_copy_watch_fault(cog_copy_watch *watch)
 
 void cog_copy_watch_free(cog_copy_watch *watch)
 {
-    size_t i;
-
-    for (i = 0; i < watch->count; i++)
-    {
-        free(watch->forgotten[i]);
-    }
-    free(watch->forgotten);
     free(watch->fault_url);
     pthread_mutex_destroy(&watch->lock);
     free(watch);

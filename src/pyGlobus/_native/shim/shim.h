@@ -162,7 +162,8 @@ void cog_copy_free_performance(void *taken);
 typedef struct cog_copy_watch cog_copy_watch;
 cog_copy_watch *cog_copy_watch_new(globus_gass_copy_handle_t *handle);
 void cog_copy_watch_free(cog_copy_watch *watch);
-/* `copying`: the blocks are gass copy's own, and lost to it when they come back with an error. */
+/* What is begun: no copy, one whose end needs no care, or a get into a file. */
+enum { COG_COPY_NOTHING, COG_COPY_ELSEWHERE, COG_COPY_TO_FILE };
 void cog_copy_watch_begin(cog_copy_watch *watch, int copying);
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
