@@ -142,7 +142,7 @@ def test_cancelled_at_any_moment(url: str, https: str, remote: Path, pair: str) 
             cancelled += error is not None
         copy.copy_url_to_url(f"{source}{remote}/in", None, f"{destination}{remote}/out", None)
     assert (remote / "out").read_bytes() == (remote / "in").read_bytes()
-    assert cancelled
+    assert cancelled or pair == "file-file"  # which is done before it can be
 
 
 @pytest.mark.parametrize(
