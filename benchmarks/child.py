@@ -1,12 +1,13 @@
 """Our side of a comparison, in a process of its own.
 
-With a job (JSON) as its argument it does that one and leaves; without, it does one job a line from
+With a file that holds a job (JSON) as its argument it does that one and leaves; without, it does one job a line from
 its standard input, keeping its session, and answers each with a line of JSON.
 """
 
 import json
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def peak_kib():
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
-def transfer(job, sessions):
+def clients(job, sessions):
+    """As many sessions as the job wants, with its options; those of earlier jobs are kept."""
     from pyGlobus.ftpClient import (
         FtpClient,
         FtpClientHandleAttr,
@@ -36,30 +38,91 @@ def transfer(job, sessions):
             attr.parallelism = options["parallelism"]
         if options.get("private"):
             attr.data_protection = Protection.PRIVATE
-        sessions[key] = FtpClient(FtpClientHandleAttr(cache_all=True)), attr
-    client, attr = sessions[key]
-    if job["do"] == "put":
-        for path, url in job["pairs"]:
-            with Path(path).open("rb", buffering=0) as file:
-                client.put(url, attr, source=file).result()
+        handle = FtpClientHandleAttr(cache_all=True, pipeline=options.get("pipeline", 0))
+        sessions[key] = [FtpClient(handle) for _ in range(options.get("sessions", 1))], attr
+    return sessions[key]
+
+
+def transfer(job, sessions):
+    """One file after another, each shared by all the sessions."""
+    for source, target in job["pairs"]:
+        own, attr = clients(job, sessions)
+        put = job["do"] == "put"
+        with Path(source if put else target).open("rb" if put else "wb", buffering=0) as file:
+            if len(own) == 1:
+                if put:
+                    own[0].put(target, attr, source=file).result()
+                else:
+                    own[0].get(source, attr, into=file).result()
+                continue
+            size = os.fstat(file.fileno()).st_size if put else own[0].size(source, attr).result()
+            length = -(-size // len(own))
+            operations = []
+            for number, client in enumerate(own):
+                part = number * length, min(size, (number + 1) * length)
+                operations.append(
+                    client.partial_put(target, attr, None, *part, source=file)
+                    if put
+                    else client.partial_get(source, attr, None, *part, into=file)
+                )
+            for operation in operations:
+                operation.result()
+
+
+def many(job, sessions):
+    """Many files, divided among the sessions; each goes from one to the next by itself."""
+    own, attr = clients(job, sessions)
+    pairs, lock = iter(job["pairs"]), threading.Lock()
+    put = job["do"] == "put-many"
+
+    def files():
+        while True:
+            with lock:
+                pair = next(pairs, None)
+            if pair is None:
+                return
+            source, target = pair
+            if put:
+                yield target, os.open(source, os.O_RDONLY)
+            else:
+                yield source, os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+
+    def close(file, moved):
+        os.close(file[1])
+
+    operations = [
+        (client.put_files if put else client.get_files)(files(), attr, file_func=close)
+        for client in own
+    ]
+    assert sum(operation.result() for operation in operations) == len(job["pairs"])
+
+
+def third_party(job, sessions):
+    (client, *_), attr = clients(job, sessions)
+    if job.get("options", {}).get("pipeline"):
+        done = client.third_party_transfers(map(tuple, job["pairs"]), attr, attr).result()
+        assert done == len(job["pairs"])
     else:
-        for url, path in job["pairs"]:
-            with Path(path).open("wb", buffering=0) as file:
-                client.get(url, attr, into=file).result()
+        for source, target in job["pairs"]:
+            client.third_party_transfer(source, attr, target, attr).result()
+
+
+def listing(job, sessions):
+    (client, *_), attr = clients(job, sessions)
+    found = sum(1 for entry in client.scandir(job["url"], attr) if entry.name)
+    assert found == job["entries"], f"{found} entries"
 
 
 def submit(job, sessions):
     from pyGlobus.gramClient import GramClient
 
     if "gram" not in sessions:
-        sessions["gram"] = GramClient(), None
-    sessions["gram"][0].submit_request(job["rm"], job["rsl"], 0)
+        sessions["gram"] = [GramClient()], None
+    sessions["gram"][0][0].submit_request(job["rm"], job["rsl"], 0)
 
 
 def dispatch(job, sessions):
     """Events through the border, with an empty handler: what Python adds to each."""
-    import threading
-
     from pyGlobus import globusMod
     from pyGlobus._core.runtime import runtime
     from pyGlobus._native import ffi, lib
@@ -90,23 +153,34 @@ def dispatch(job, sessions):
 
 def run(job, sessions):
     started = time.perf_counter()
-    seconds = {"get": transfer, "put": transfer, "submit": submit, "dispatch": dispatch}[job["do"]](
-        job, sessions
-    )
+    seconds = _JOBS[job["do"]](job, sessions)
     if seconds is None:
         seconds = time.perf_counter() - started
     return json.dumps({"seconds": seconds, "peak_kib": peak_kib()})
 
 
+_JOBS = {
+    "get": transfer,
+    "put": transfer,
+    "get-many": many,
+    "put-many": many,
+    "third-party": third_party,
+    "list": listing,
+    "submit": submit,
+    "dispatch": dispatch,
+}
+
+
 def main():
     sessions = {}
     if len(sys.argv) > 1:
-        print(run(json.loads(sys.argv[1]), sessions))
+        print(run(json.loads(Path(sys.argv[1]).read_text()), sessions))
     else:
         for line in sys.stdin:
             print(run(json.loads(line), sessions), flush=True)
-    for client, _ in sessions.values():
-        client.close()
+    for own, _ in sessions.values():
+        for client in own:
+            client.close()
     return os.EX_OK
 
 

@@ -114,10 +114,15 @@ class Grid:
         return self.sandbox.gridftp_url
 
     @cached_property
+    def other_url(self) -> str:
+        """A second GridFTP server, for transfers between two."""
+        return self.sandbox.add_gridftp().url
+
+    @cached_property
     def large(self) -> Path:
         """A file of `size` bytes that does not compress, in the page cache."""
         path = self.directory / "large"
-        block = os.urandom(1 << 20)
+        block = os.urandom(1 << 24)
         with path.open("wb") as file:
             left = self.size
             while left > 0:
@@ -130,7 +135,7 @@ class Grid:
         path = self.directory / "small"
         path.mkdir()
         for number in range(self.files):
-            (path / f"{number:04}").write_bytes(os.urandom(10 << 10))
+            (path / f"{number:06}").write_bytes(os.urandom(10 << 10))
         return path
 
     @contextlib.contextmanager
@@ -162,7 +167,10 @@ class Grid:
 
     def own(self, job: dict[str, Any], facts: dict[str, Any] | None = None) -> float:
         """Our own client as a new process; its peak memory goes into `facts`."""
-        seconds, said = self.time([sys.executable, "-P", _CHILD, json.dumps(job)])
+        # by a file: an argument has at most 128 KiB
+        described = self.directory / "job"
+        described.write_text(json.dumps(job))
+        seconds, said = self.time([sys.executable, "-P", _CHILD, described])
         if facts is not None:
             peak = json.loads(said)["peak_kib"]
             facts["peak_memory_mib"] = max(facts.get("peak_memory_mib", 0), round(peak / 1024, 1))
