@@ -1,7 +1,8 @@
 """Our side of a comparison, in a process of its own.
 
-With a file that holds a job (JSON) as its argument it does that one and leaves; without, it does one job a line from
-its standard input, keeping its session, and answers each with a line of JSON.
+With the name of a file that holds a job (JSON) as its argument it does that one and leaves.
+Without, it does one job a line from its standard input, keeping its sessions, and answers each
+with a line of JSON.
 """
 
 import json

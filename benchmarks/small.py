@@ -20,6 +20,7 @@ DEFAULT = "globus-url-copy -f"
 FAST = "globus-url-copy -fast -f"
 PIPELINED = "globus-url-copy -pp -f"
 CONCURRENT = "globus-url-copy -pp -cc 2 -f"
+_KIT = "import sys; from cogkit.cli import main; sys.exit(main())"
 _KEPT = {"extended": True, "sessions": 2}
 _SIZE = 10 << 10
 _MANY = 20
@@ -82,7 +83,7 @@ def _small(grid: Grid, name: str, do: str, count: int, *, all_sides: bool) -> Me
             here, there = str(grid.small), f"{grid.url}{grid.directory}/got-small"
             if do == "get":
                 here, there = f"{grid.url}{grid.small}", str(grid.directory / "got-small")
-            command = [sys.executable, "-m", "cogkit", "cp", "-r", f"{here}/.", there]
+            command = [sys.executable, "-c", _KIT, "cp", "-r", f"{here}/.", there]
             sides[KIT] = lambda: grid.time(command)[0]
         samples = interleave(
             {side: _cleared(grid, count, run) for side, run in sides.items()},

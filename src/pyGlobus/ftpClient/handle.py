@@ -48,6 +48,8 @@ class Session:
         self.marker = ""
         """Restart marker of the transfer that spoiled the handle."""
         self.spoiled = False
+        self.used = False
+        """Whether an operation has ended on this C handle: it may have kept its connections."""
         self.doomed = False
         self.resume = Resume()
         """Where the attempt under way has begun."""
@@ -95,7 +97,9 @@ class Session:
             elif self.spoiled:
                 self.marker = marker_text(self.pointer)
                 spent, self.pointer = self.pointer, self._new_handle()
-                self.spoiled = False
+                self.spoiled = self.used = False
+            else:
+                self.used = True
         if spent is not None:
             self._destroy(spent, last=self.doomed)
         self.give_back()
@@ -104,7 +108,7 @@ class Session:
         """Take another C handle, for the same operation."""
         with self.lock:
             spent, self.pointer = self.pointer, self._new_handle()
-            self.spoiled = False
+            self.spoiled = self.used = False
         self._destroy(spent, last=False)
 
     def begin(self, operation: Operation[Any], call: Callable[[Any], int]) -> None:

@@ -13,8 +13,10 @@ from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
+from .constants import Mode
 from .errors import FtpClientValueError, ftp_error
 from .pump import BLOCK_SIZE, BLOCKS
+from .restarts import Resume, StaleConnection, is_seekable
 from .session import STALL_TIMEOUT, DoneFunc, FtpSession, HasFileno, longest_block
 
 __all__ = ["FtpMany"]
@@ -83,7 +85,7 @@ class FtpMany(FtpSession):
         stall_timeout: float | None,
     ) -> Operation[int]:
         session = self._session
-        run = _Run(verb, lambda url: self._attr(op_attr, url), file_func)
+        run = _Run(verb, iter(files), lambda url: self._attr(op_attr, url), file_func)
 
         def abort(operation: Operation[int]) -> None:
             run.stop()
@@ -97,86 +99,60 @@ class FtpMany(FtpSession):
             run.begin(token, session.pointer)
             return int(lib.GLOBUS_SUCCESS)
 
+        stream = op_attr is None or op_attr.mode is Mode.STREAM
         operation: Operation[int] = Operation(
             f"{verb} files", outcome, abort=abort, settled=session.idle, lost=session.lost,
             keep=run, progress=run.bytes,
         )  # fmt: skip
-        self._start(operation, begin, done_func, arg, None)
-        operation.limit_stall(stall_timeout, run.waits_for_server)
-        threading.Thread(
-            target=run.feed, args=(iter(files),), name=f"pyGlobus-{verb}-files", daemon=True
-        ).start()
+        self._start(
+            operation, begin, done_func, arg, None,
+            begun=lambda: operation.limit_stall(stall_timeout, run.waits_for_server),
+            plan=lambda ranges, before: Resume() if run.can_go_on() else None,
+            stale=StaleConnection(run.bytes, several=True) if stream else None,
+        )  # fmt: skip
         return operation
 
 
-class _Run:
-    """One call of `get_files` or `put_files`: the shim's batch, and the thread that feeds it."""
+class _Attempt:
+    """The shim's batch, from the first file to the one that fails, or to the last."""
 
-    def __init__(
-        self,
-        verb: str,
-        attributes: Callable[[str], FtpClientOperationAttr],
-        file_func: Callable[[File, int], object] | None,
-    ) -> None:
-        self._verb = verb
-        self._attributes = attributes
-        self._file_func = file_func
+    def __init__(self, run: _Run, end_token: Any, handle: Any) -> None:
+        self._token = runtime.enrol(run.on_file, once=False)
+        self._end_token, self._handle = int(ffi.cast("uintptr_t", end_token)), handle
         self._lock = threading.Lock()
-        self._token = runtime.enrol(self._on_file, once=False)
-        self._end_token: Any = None
-        self._handle: Any = None
-        self._attr: FtpClientOperationAttr | None = None
         self._batch: Any = ffi.NULL
-        self._files: dict[int, File] = {}
         self._bytes = 0
+        self._stopped = False
         self._users = 2
         """The thread that feeds it, and whoever waits for the end."""
-        self._stopped = False
-        self._done = 0
-        self.error: BaseException | None = None
+        self.attr: FtpClientOperationAttr | None = None
 
-    def begin(self, end_token: Any, handle: Any) -> None:
-        """The operation has the client's C handle."""
-        self._end_token, self._handle = end_token, handle
+    @property
+    def made(self) -> bool:
+        """Whether the attributes are known, and it has begun."""
+        return self.attr is not None
 
-    def feed(self, files: Iterator[File]) -> None:
-        """Take files from the caller, as far ahead as the batch has room."""
-        scheme = ""
-        try:
-            for number, (url, descriptor) in enumerate(files):
-                c_url = urls(url)[0]
-                if self._batch == ffi.NULL:
-                    scheme = url.partition(":")[0].lower()
-                    self._make_batch(self._attributes(url))
-                elif url.partition(":")[0].lower() != scheme:
-                    raise FtpClientValueError(
-                        f"{shown(url)}: the files before it were {scheme}:", hint="one kind a call"
-                    )
-                self._files[number] = url, descriptor
-                place = descriptor if isinstance(descriptor, int) else descriptor.fileno()
-                failed = lib.cog_batch_push(self._batch, number, c_url, place)
-                if failed:
-                    del self._files[number]
-                    break
-        except BaseException as error:
-            self.error = error
-        if self._batch == ffi.NULL:
-            self._make_batch(FtpClientOperationAttr())
-        lib.cog_batch_end(self._batch)
-        self._leave()
-
-    def _make_batch(self, attr: FtpClientOperationAttr) -> None:
+    def make(self, verb: str, attr: FtpClientOperationAttr) -> None:
+        """Begin; the attributes may depend on the first URL."""
         size = min(longest_block(attr) or BLOCK_SIZE, BLOCK_SIZE)
         batch = lib.cog_batch_new(
-            self._token, int(ffi.cast("uintptr_t", self._end_token)), self._verb == "put", BLOCKS,
-            size, self._handle, attr.pointer(),
+            self._token, self._end_token, verb == "put", BLOCKS, size, self._handle,
+            attr.pointer(),
         )  # fmt: skip
         if batch == ffi.NULL:
             raise MemoryError
         with self._lock:
-            self._attr, self._batch = attr, batch
+            self.attr, self._batch = attr, batch
             if self._stopped:
                 lib.cog_batch_stop(batch)
+
+    def push(self, number: int, url: bytes, descriptor: int) -> bool:
+        """Add a file when there is room for it; False when the batch has ended instead."""
+        return not lib.cog_batch_push(self._batch, number, url, descriptor)
+
+    def end(self) -> None:
+        """No more files will come."""
+        lib.cog_batch_end(self._batch)
 
     def stop(self) -> None:
         """Begin no other file."""
@@ -197,17 +173,8 @@ class _Run:
         with self._lock:
             return self._batch != ffi.NULL and bool(lib.cog_batch_waits_for_server(self._batch))
 
-    def outcome(self) -> int:
-        """The number of files, or what went wrong first (on the drainer, after the last event)."""
-        self.bytes()
-        self._leave()
-        if self.error is not None:
-            raise self.error
-        if self._stopped:
-            raise OperationCancelledError(f"{self._verb} files: cancelled")
-        return self._done
-
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """One of its two users needs it no longer."""
         with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -215,15 +182,138 @@ class _Run:
                 runtime.withdraw(self._token)
                 lib.cog_batch_free(batch)
 
-    def _on_file(self, event: Any) -> None:
-        file = self._files.pop(event.b)
+
+class _Run:
+    """One call of `get_files` or `put_files`: its attempts, each with a thread that feeds it."""
+
+    def __init__(
+        self,
+        verb: str,
+        files: Iterator[File],
+        attributes: Callable[[str], FtpClientOperationAttr],
+        file_func: Callable[[File, int], object] | None,
+    ) -> None:
+        self._verb = verb
+        self._source = enumerate(files)
+        self._attributes = attributes
+        self._file_func = file_func
+        self._scheme = ""
+        self._attempt: _Attempt | None = None
+        self._thread: threading.Thread | None = None
+        self._files: dict[int, File] = {}
+        """What has been taken from the caller and is not done, in order."""
+        self._before = 0
+        """Bytes of earlier attempts."""
+        self._failed_at = 0, 0
+        """The file that failed, and the bytes of it that were moved."""
+        self._stopped = False
+        self._done = 0
+        self.error: BaseException | None = None
+
+    def begin(self, end_token: Any, handle: Any) -> None:
+        """The operation has a C handle: begin, or go on, with it."""
+        if self._attempt is not None:
+            self._before += self._attempt.bytes()
+        self.error = None
+        self._attempt = attempt = _Attempt(self, end_token, handle)
+        if self._stopped:
+            attempt.stop()
+        self._thread = threading.Thread(
+            target=self._feed, args=(attempt, self._thread), name=f"pyGlobus-{self._verb}-files",
+            daemon=True,
+        )  # fmt: skip
+        self._thread.start()
+
+    def _feed(self, attempt: _Attempt, before: threading.Thread | None) -> None:
+        """Take files from the caller, as far ahead as the batch has room."""
+        try:
+            for number, file in self._ahead(before):
+                if not self._push(attempt, number, file):
+                    break
+        except BaseException as error:
+            self.error = self.error or error
+        if not attempt.made:
+            attempt.make(self._verb, FtpClientOperationAttr())
+        attempt.end()
+        attempt.leave()
+
+    def _ahead(self, before: threading.Thread | None) -> Iterator[tuple[int, File]]:
+        """What the last attempt has left, then what it took when it was over, then what is new."""
+        last = -1
+        while True:
+            for number, file in sorted(self._files.items()):
+                if number > last:
+                    last = number
+                    yield number, file
+            if before is None:
+                break
+            before.join()
+            before = None
+        for number, file in self._source:
+            self._files[number] = file
+            yield number, file
+
+    def _push(self, attempt: _Attempt, number: int, file: File) -> bool:
+        url, descriptor = file
+        c_url = urls(url)[0]
+        scheme = url.partition(":")[0].lower()
+        if scheme != (self._scheme or scheme):
+            raise FtpClientValueError(
+                f"{shown(url)}: the files before it were {self._scheme}:", hint="one kind a call"
+            )
+        self._scheme = scheme
+        if not attempt.made:
+            attempt.make(self._verb, self._attributes(url))
+        place = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        return attempt.push(number, c_url, place)
+
+    def stop(self) -> None:
+        """Begin no other file."""
+        self._stopped = True
+        if self._attempt is not None:
+            self._attempt.stop()
+
+    def bytes(self) -> int:
+        """How many have been moved."""
+        return self._before + (self._attempt.bytes() if self._attempt is not None else 0)
+
+    def waits_for_server(self) -> bool:
+        """Whether a transfer runs, and does not wait for the other end of a pipe."""
+        return self._attempt is not None and self._attempt.waits_for_server()
+
+    def can_go_on(self) -> bool:
+        """Whether the file that failed can be begun again."""
+        number, moved = self._failed_at
+        if number not in self._files:
+            return False
+        descriptor = self._files[number][1]
+        place = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        return moved == 0 or is_seekable(place)
+
+    def outcome(self) -> int:
+        """The number of files, or what went wrong first (on the drainer, after the last event)."""
+        assert self._attempt is not None
+        self._attempt.bytes()
+        self._attempt.leave()
+        if self.error is not None:
+            raise self.error
+        if self._stopped:
+            raise OperationCancelledError(f"{self._verb} files: cancelled")
+        return self._done
+
+    def on_file(self, event: Any) -> None:
+        """One of them has ended, well or not."""
+        file = self._files[event.b]
         what = f"{self._verb} {shown(file[0])}"
+        self._failed_at = event.b, event.a
         if event.object != ffi.NULL and not event.code:
-            assert self._attr is not None
-            self._fail(ftp_error(event.object, what, self._attr.credential))
+            assert self._attempt is not None
+            assert self._attempt.attr is not None
+            self._fail(ftp_error(event.object, what, self._attempt.attr.credential))
         elif event.code:
             self._fail(OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side"))
         else:
+            del self._files[event.b]
             self._done += 1
             if self._file_func is not None:
                 try:

@@ -23,7 +23,16 @@ from .marker import FtpClientRestartMarker
 from .plugins.base import PluginSet
 from .plugins.restart import RestartPlugin
 
-__all__ = ["Attempts", "Held", "Plan", "Resume", "go_on", "is_seekable", "restarter"]
+__all__ = [
+    "Attempts",
+    "Held",
+    "Plan",
+    "Resume",
+    "StaleConnection",
+    "go_on",
+    "is_seekable",
+    "restarter",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,55 @@ class Held:
     register: Callable[[], None]
 
 
+class Policy(Protocol):
+    """Says whether an operation is begun again: `RestartPlugin`, or `StaleConnection`."""
+
+    on_restart: Callable[[Any, GlobusException, int, float], object] | None
+
+    def delay(self, error: GlobusException, attempt: int, began: float) -> float | None:
+        """Seconds to wait before attempt `attempt`, 1 for the first retry; None: not again."""
+
+    def arrived(self, key: int) -> str:
+        """What has arrived in the attempt that is over, as the text of a marker."""
+
+
+class StaleConnection:
+    """A session that has been used may fail its next transfer for no reason of that transfer.
+
+    In stream mode the library tells the end of a transfer while one of its threads still has to
+    let go of the data connection (GCT 6.2: globus_l_ftp_stream_write_eof_callback).  If that
+    thread is late, it takes the next transfer's connection down instead: one in some thousand.
+    Such a transfer has moved nothing, and is begun again once, on another connection.
+    """
+
+    on_restart: Callable[[Any, GlobusException, int, float], object] | None = None
+    _signs = ("end of file", "reset by peer", "not in the proper state", "broken pipe")
+
+    def __init__(self, moved: Callable[[], int], *, several: bool = False) -> None:
+        """For one operation.
+
+        Args:
+            moved: tells the bytes that have been moved; there must be more between two retries.
+            several: whether it is several transfers, and so uses its own session.
+        """
+        self._moved = moved
+        self.several = several
+        self._least = 0
+
+    def delay(self, error: GlobusException, attempt: int, began: float) -> float | None:
+        """At once, if it is that."""
+        moved = self._moved()
+        text = str(error).lower()
+        if moved < self._least or not any(sign in text for sign in self._signs):
+            return None
+        self._least = moved + 1
+        return 0.0
+
+    def arrived(self, key: int) -> str:
+        """Nothing."""
+        return ""
+
+
 class Restartable(Protocol):
     """What is needed of a client's C handle."""
 
@@ -74,14 +132,14 @@ class Attempts:
     def __init__(
         self,
         session: Restartable,
-        plugin: RestartPlugin,
+        policy: Policy,
         operation: Operation[Any],
         call: Callable[[Any], int],
         begun: Callable[[], None] | None,
         plan: Plan,
     ) -> None:
         self._session = session
-        self._plugin = plugin
+        self._policy = policy
         self._operation = operation
         self._call = call
         self._begun = begun
@@ -92,10 +150,10 @@ class Attempts:
 
     def _again(self, error: BaseException) -> bool:
         session = self._session
-        ranges = self._plugin.arrived(session.plugins.key)
+        ranges = self._policy.arrived(session.plugins.key)
         if session.doomed or not isinstance(error, GlobusException):
             return False
-        delay = self._plugin.delay(error, self._count + 1, self._began)
+        delay = self._policy.delay(error, self._count + 1, self._began)
         resume = None if delay is None else self._plan(ranges, session.resume)
         if delay is None or resume is None:
             return False
@@ -103,12 +161,12 @@ class Attempts:
         session.resume = resume
         session.plugins.again = True
         self._count += 1
-        if self._plugin.on_restart is not None:
+        if self._policy.on_restart is not None:
             client = None if session.plugins.client is None else session.plugins.client()
             try:
-                self._plugin.on_restart(client, error, self._count, delay)
+                self._policy.on_restart(client, error, self._count, delay)
             except Exception:
-                runtime.report("%r: on_restart raised", self._plugin)
+                runtime.report("%r: on_restart raised", self._policy)
         return self._operation.rest(error, delay, self._go)
 
     def _go(self) -> None:

@@ -18,14 +18,24 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import DataFunc, FtpClientOperationAttr
-from .constants import FtpError, Striping
+from .constants import FtpError, Mode, Striping
 from .errors import FtpClientException, FtpClientValueError, check_ftp, ftp_error
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker
 from .plugins.base import FtpClientPlugin
 from .pump import ON_PUMP_COMPLETE, Pump
-from .restarts import Attempts, Held, Plan, Resume, go_on, is_seekable, restarter
+from .restarts import (
+    Attempts,
+    Held,
+    Plan,
+    Policy,
+    Resume,
+    StaleConnection,
+    go_on,
+    is_seekable,
+    restarter,
+)
 
 __all__ = [
     "COMMAND_TIMEOUT",
@@ -101,6 +111,10 @@ def longest_block(attr: FtpClientOperationAttr) -> int | None:
     """
     layout = attr.layout
     return layout.size if layout.mode is Striping.BLOCKED_ROUND_ROBIN else None
+
+
+def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection | None:
+    return StaleConnection(moved) if attr.mode is Mode.STREAM else None
 
 
 class FtpSession(Handle):
@@ -222,6 +236,7 @@ class FtpSession(Handle):
         begun: Callable[[], None] | None = None,
         plan: Plan | None = None,
         resume: Resume | None = None,
+        stale: StaleConnection | None = None,
     ) -> None:
         """Make the C call for an operation; the handle is its own until it has settled.
 
@@ -234,9 +249,10 @@ class FtpSession(Handle):
             begun: called each time that the C call has been made.
             plan: tells where it goes on when it is begun again; None: it is not.
             resume: where it begins.
+            stale: begins it again where no plugin does, if the session has been used.
         """
         session = self._session
-        plugin = None if plan is None else restarter(session.plugins)
+        policy = None if plan is None else self._policy(stale)
         with self._lock:
             self._require_open()
             with session.lock:
@@ -244,12 +260,12 @@ class FtpSession(Handle):
                 session.operation = operation
                 session.marker = ""
                 session.resume = resume or Resume()
-                session.restarts = plugin is not None
+                session.restarts = policy is not None
                 session.ended = session.plugins.again = False
             if done_func is not None:
                 operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
-            if plugin is not None and plan is not None:
-                Attempts(session, plugin, operation, call, begun, plan)
+            if policy is not None and plan is not None:
+                Attempts(session, policy, operation, call, begun, plan)
             try:
                 session.begin(operation, call)
             except BaseException:
@@ -259,6 +275,13 @@ class FtpSession(Handle):
         operation.limit(timeout)
         if begun is not None:
             begun()
+
+    def _policy(self, stale: StaleConnection | None) -> Policy | None:
+        """By what an operation that may be begun again is."""
+        plugin = restarter(self._session.plugins)
+        if plugin is not None or stale is None:
+            return plugin
+        return stale if self._session.used or stale.several else None
 
     def _marker(self, marker: FtpClientRestartMarker | None) -> Any:
         """The C marker of the attempt that begins; `marker` is that of the first one."""
@@ -347,7 +370,7 @@ class FtpSession(Handle):
             lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
             transfer.done_func, transfer.arg, None,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
-            plan=plan, resume=start,
+            plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
         )  # fmt: skip
         return operation
 
@@ -363,11 +386,12 @@ class FtpSession(Handle):
         end = transfer.descriptor
         assert end is not None
         number = end if isinstance(end, int) else end.fileno()
-        again = restarter(self._session.plugins) is not None
+        pump = Pump()
+        stale = _stale(attr, pump.bytes)
+        again = self._policy(stale) is not None
         if again:
             # by the time of another attempt the caller may have closed his
             number = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
-        pump = Pump()
 
         def convert(event: Any) -> int:
             pump.end()
@@ -421,7 +445,7 @@ class FtpSession(Handle):
         try:
             self._start(
                 operation, start, transfer.done_func, transfer.arg, None,
-                begun=begun, plan=plan, resume=first,
+                begun=begun, plan=plan, resume=first, stale=stale,
             )  # fmt: skip
         except BaseException:
             if again:
