@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyGlobus.ftpClient import parse_fact_line
+from pyGlobus.ftpClient import parse_fact_line, parse_list_line
 
 NAMES = st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"]), min_size=1)
 
@@ -56,3 +56,45 @@ def test_nonsense_is_refused_or_read_but_never_a_crash(line: str) -> None:
 def test_a_line_without_facts_or_name_is_none(line: str) -> None:
     with pytest.raises(ValueError, match="not a line of facts"):
         parse_fact_line(line)
+
+
+FACTS = st.dictionaries(
+    st.sampled_from(["Type", "size", "Modify", "UNIX.mode", "unique", "UNIX.slink", "Perm", "X.y"]),
+    st.text(st.characters(exclude_characters=";\r\n"), max_size=8),
+)
+
+
+@given(st.lists(st.tuples(FACTS, st.text(st.characters(exclude_characters="\r\n"), min_size=1))))
+def test_a_line_means_the_same_whatever_came_before_it(
+    lines: list[tuple[dict[str, str], str]],
+) -> None:
+    for facts, name in lines:
+        head = "".join(f"{key}={value};" for key, value in facts.items())
+        if " " in head:
+            continue
+        line = f"{head} {name}"
+        parse_fact_line("type=file;size=1; x")
+        first, again = parse_fact_line(line), parse_fact_line(line)
+        assert first == again
+        assert first.facts == again.facts == {key.lower(): facts[key] for key in facts}
+        assert first.name == name
+        assert first.unique == facts.get("unique")
+        assert first.type == facts.get("Type", "file").lower() or not facts.get("Type")
+
+
+@given(st.text())
+def test_nonsense_of_ls_is_refused_or_read_but_never_a_crash(line: str) -> None:
+    try:
+        parse_list_line(line)
+    except ValueError:
+        pass
+
+
+def test_lines_of_ls_are_read() -> None:
+    link = parse_list_line("lrwxrwxrwx 1 me us 3 Jan  1 2020 a b -> c d\r\n")
+    assert (link.name, link.link_target, link.type) == ("a b", "c d", "OS.unix=slink")
+    folder = parse_list_line("drwxr-s--T   2 me us 4096 Nov 23 14:38 x")
+    assert folder.is_dir
+    assert folder.mode == 0o3750
+    assert folder.facts["unix.date"] == "Nov 23 14:38"
+    assert parse_list_line("-rwsr-xr-x 1 a b 5 Jan 1 00:00 -> ").mode == 0o4755

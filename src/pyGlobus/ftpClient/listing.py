@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -49,27 +49,80 @@ def parse_fact_line(line: str) -> FtpEntry:
     Raises:
         ValueError: not such a line.
     """
+    global _shape
     text = line.rstrip("\r\n")
-    if text.startswith(" ") and _REPLY_LINE.match(text):
-        text = text[1:]
-    head, space, name = text.partition(" ")
-    if not space or (head and not head.endswith(";")):
-        raise ValueError(f"not a line of facts: {line!r}")
-    facts: dict[str, str] = {}
-    for fact in head.split(";"):
-        key, equals, value = fact.partition("=")
-        if equals:
-            facts[key.lower()] = value
+    pattern, known = _shape
+    found = pattern.fullmatch(text)
+    if found is None:
+        if text.startswith(" ") and _REPLY_LINE.match(text):
+            text = text[1:]
+        head, space, name = text.partition(" ")
+        if not space or (head and not head.endswith(";")):
+            raise ValueError(f"not a line of facts: {line!r}")
+        _shape = _shape_of(head)
+        facts = Facts(head)
+        values = [facts.get(name) for name in _TYPED]
+    else:
+        groups = found.groups()
+        facts, name = Facts(groups[0]), groups[-1]
+        values = [groups[place] if place else None for place in known]
+    kind, size, modified, mode, unique, target = values
     return FtpEntry(
-        name=name,
-        type=facts.get("type", "file").lower(),
-        size=_number(facts.get("size"), 10),
-        modified=_time(facts.get("modify")),
-        mode=_number(facts.get("unix.mode"), 8),
-        unique=facts.get("unique"),
-        link_target=facts.get("unix.slink") or None,
-        facts=MappingProxyType(facts),
+        name,
+        (kind or "file").lower(),
+        _number(size, 10),
+        _time(modified),
+        _number(mode, 8),
+        unique,
+        target or None,
+        facts,
     )
+
+
+_TYPED = ("type", "size", "modify", "unix.mode", "unique", "unix.slink")
+"""Facts that `FtpEntry` has a field for."""
+
+
+class Facts(Mapping[str, str]):
+    """Every fact of a line, names in lower case: taken apart when it is asked for."""
+
+    __slots__ = ("_facts", "_head")
+
+    def __init__(self, head: str) -> None:
+        self._head = head
+        self._facts: dict[str, str] | None = None
+
+    def _all(self) -> dict[str, str]:
+        if self._facts is None:
+            parts = (fact.partition("=") for fact in self._head.split(";"))
+            self._facts = {key.lower(): value for key, equals, value in parts if equals}
+        return self._facts
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+
+# The lines of a directory have the same facts in the same order: a pattern made of one line takes
+# the next ones apart at once.  With it, the places in it of what is in `_TYPED`.
+_shape: tuple[re.Pattern[str], list[int]] = re.compile(r"(?!)"), []
+
+
+def _shape_of(head: str) -> tuple[re.Pattern[str], list[int]]:
+    keys = [fact.partition("=")[0] for fact in head.split(";")[:-1]]
+    names = [key.lower() for key in keys]
+    # the last one counts when there are two, as in `Facts`
+    known = [len(names) - names[::-1].index(name) if name in names else 0 for name in _TYPED]
+    values = "".join(f"{re.escape(key)}=([^; ]*);" for key in keys)
+    return re.compile(f"({values}) (.*)", re.DOTALL), known
 
 
 _LIST_LINE = re.compile(
