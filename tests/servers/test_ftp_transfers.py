@@ -307,13 +307,23 @@ def test_an_interrupted_get_goes_on_and_the_file_is_right(
     (remote / "big").write_bytes(data)
     attr = attributes(mode, parallelism=1 if mode is Mode.STREAM else 3)
     with FtpClient() as client, (tmp_path / "got").open("wb") as into:
-        marker = interrupted(
-            client, client.get(f"{url}{remote}/big", attr, into=into), int(part * len(data))
-        )
-        assert marker.total >= 0
+        least = int(part * len(data))
+        marker = interrupted(client, client.get(f"{url}{remote}/big", attr, into=into), least)
+        assert least <= marker.total < len(data)
         moved = client.get(f"{url}{remote}/big", attr, marker, into=into).result(20)
+        assert client.get_restart_marker().total == len(data)
     assert (tmp_path / "got").read_bytes() == data
-    assert moved <= len(data) - marker.total + (1 << 20)
+    assert moved == len(data) - marker.total
+
+
+def test_a_marker_tells_what_has_come_into_registered_buffers(url: str, file: Path) -> None:
+    with FtpClient() as client:
+        operation = client.get(f"{url}{file}", attributes(Mode.EXTENDED_BLOCK))
+        blocks = [client.register_read(bytearray(100_000)).result(10) for _ in range(3)]
+        assert client.get_restart_marker().total == sum(block.length for block in blocks)
+        operation.cancel()
+        operation.wait()
+        assert client.get_restart_marker().total == sum(block.length for block in blocks)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -6,7 +6,6 @@ from .._core.buffers import urls
 from .._native import lib
 from .errors import check_ftp
 from .files import FtpFiles
-from .handle import marker_text
 from .listings import FtpListings
 from .many import FtpMany
 from .marker import FtpClientRestartMarker
@@ -37,12 +36,19 @@ class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
             operation.cancel()
 
     def get_restart_marker(self) -> FtpClientRestartMarker:
-        """What the last transfer has moved so far (globus_ftp_client_handle_get_restart_marker)."""
+        """What has arrived of the last transfer, or of the one that runs: where to go on.
+
+        Of a get, what has been written here.  Of a transfer between servers that runs or has been
+        cancelled, what the receiving one has confirmed.  Of a put nothing: what the library knows
+        is what it has handed to the system (globus_ftp_client_handle_get_restart_marker).  For
+        those, and for what fails by itself, `RestartMarkerPlugin` collects what servers confirm
+        in extended block mode; in stream mode the size of the file tells.
+        """
         self._require_open()
-        with self._session.lock:
-            return FtpClientRestartMarker(
-                self._session.marker or marker_text(self._session.pointer)
-            )
+        session = self._session
+        with session.lock:
+            running = session.operation is not None and session.confirms
+            return FtpClientRestartMarker(session.confirmed() if running else session.arrived())
 
     def cache_url_state(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handle_cache_url_state)."""

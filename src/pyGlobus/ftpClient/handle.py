@@ -13,12 +13,12 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from .errors import FtpClientException, check_ftp
 from .handleattr import FtpClientHandleAttr
-from .marker import FtpClientRestartMarker
+from .marker import FtpClientRestartMarker, add_span
 from .pipeline import Pipeline
 from .plugins.base import PluginSet
 from .restarts import Held, Resume
 
-__all__ = ["Session", "marker_text"]
+__all__ = ["Session"]
 
 # C handles that Globus did not let go of: it may still write to them
 _abandoned: list[Any] = []
@@ -41,12 +41,16 @@ class Session:
         """Buffers that a caller has registered and that have not come back."""
         self.moved = [0]
         """Bytes of the transfer that the caller's own buffers have moved."""
+        self.spans: list[list[int]] = []
+        """Where they lie, in order and not touching."""
         self.furthest = 0
         """The highest offset of the running put that the caller has registered a block up to."""
         self.longest: int | None = None
         """How long those blocks may be."""
-        self.marker = ""
-        """Restart marker of the transfer that spoiled the handle."""
+        self.arrived: Callable[[], str] = str
+        """What has arrived of the last transfer, as the text of a restart marker."""
+        self.confirms = False
+        """Whether what runs is a transfer between servers, of which the library knows."""
         self.spoiled = False
         self.used = False
         """Whether an operation has ended on this C handle: it may have kept its connections."""
@@ -59,6 +63,10 @@ class Session:
         """Whether a caller has been told of the end of the data."""
         self.attempt = 0
         self.held: list[Held] = []
+        self.doubtful: list[tuple[Held, Any]] = []
+        """Blocks that may be nobody's, see `is_doubtful`; kept until the transfer has ended."""
+        self.beginning: set[int] = set()
+        """Offsets at which they may seem to lie."""
         self.pipeline = Pipeline(attributes.pipeline) if attributes.pipeline else None
         self.pointer = self._new_handle()
 
@@ -85,27 +93,64 @@ class Session:
         with self.lock:
             if self.operation is operation:
                 self.spoiled = True
+                if self.confirms:  # the library forgets it at the end
+                    confirmed = self.confirmed()
+                    self.arrived = lambda: confirmed
                 check_ftp(lib.globus_ftp_client_abort(self.pointer), "abort")
+
+    def confirmed(self) -> str:
+        """What the receiving server of the transfer that runs has said to have.
+
+        (globus_ftp_client_handle_get_restart_marker)
+        """
+        marker = FtpClientRestartMarker()
+        result = lib.globus_ftp_client_handle_get_restart_marker(self.pointer, marker.pointer())
+        check_ftp(result, "restart marker")
+        return str(marker)
+
+    def is_doubtful(self, event: Any) -> bool:
+        """Whether a block that was read may come from elsewhere in the file.
+
+        While Globus closes a failed transfer in extended block mode, it gives back what was just
+        read as if it lay at the beginning, with the end of the file and without an error (GCT 6.2:
+        globus_l_ftp_eb_read_callback, state CLOSING).  A file of one block looks just the same.
+        """
+        return bool(event.c and event.a and event.object == ffi.NULL and event.b in self.beginning)
 
     def idle(self) -> None:
         """Globus has let go of the operation."""
         with self.lock:
+            failed = self.spoiled
             self.operation = None
             spent = None
             if self.doomed:
                 spent = self.pointer
             elif self.spoiled:
-                self.marker = marker_text(self.pointer)
                 spent, self.pointer = self.pointer, self._new_handle()
                 self.spoiled = self.used = False
             else:
                 self.used = True
         if spent is not None:
             self._destroy(spent, last=self.doomed)
+        self._settle_doubtful(failed=failed)
         self.give_back()
+
+    def _settle_doubtful(self, *, failed: bool) -> None:
+        with self.lock:
+            doubtful, self.doubtful = self.doubtful, []
+            if failed:
+                self.held += [held for held, _ in doubtful]
+        if not failed:
+            for held, block in doubtful:
+                with self.lock:
+                    self.blocks -= 1
+                    add_span(self.spans, block.offset, block.offset + block.length)
+                    self.ended = True
+                held.operation.end(block, None)
 
     def renew(self) -> None:
         """Take another C handle, for the same operation."""
+        self._settle_doubtful(failed=True)
         with self.lock:
             spent, self.pointer = self.pointer, self._new_handle()
             self.spoiled = self.used = False
@@ -180,10 +225,3 @@ class Session:
             self._destroy(self.pointer, last=True)
         else:
             operation.fail(OperationCancelledError(f"{operation.what}: the client was closed"))
-
-
-def marker_text(pointer: Any) -> str:
-    marker = FtpClientRestartMarker()
-    result = lib.globus_ftp_client_handle_get_restart_marker(pointer, marker.pointer())
-    check_ftp(result, "restart marker")
-    return str(marker)

@@ -12,7 +12,7 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from .errors import FtpClientValueError, check_ftp
 
-__all__ = ["FtpClientRestartMarker"]
+__all__ = ["FtpClientRestartMarker", "add_span", "spans_text"]
 
 _RANGES = re.compile(r"\d+-\d+(?:,\d+-\d+)*,?")
 
@@ -185,3 +185,17 @@ def _union(ranges: list[range]) -> list[range]:
         else:
             merged.append(part)
     return merged
+
+
+def add_span(spans: list[list[int]], first: int, end: int) -> None:
+    """Enter bytes that have arrived; most come behind those before."""
+    if spans and spans[-1][1] == first:
+        spans[-1][1] = end
+        return
+    parts = _union([range(*span) for span in spans] + [range(first, end)])
+    spans[:] = [[part.start, part.stop] for part in parts]
+
+
+def spans_text(spans: list[list[int]]) -> str:
+    """As the text of a marker."""
+    return ",".join(f"{first}-{end}" for first, end in spans)

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import Any
 
+from .._core.errors import text_of
 from .._native import ffi, lib
 
 __all__ = ["BLOCKS", "BLOCK_SIZE", "ON_PUMP_COMPLETE", "Pump"]
@@ -22,6 +23,7 @@ class Pump:
         self._lock = threading.Lock()
         self._count = 0
         self._before = 0
+        self._written = ""
 
     def begin(
         self, token: Any, descriptor: int, base: int, first: int, end: int, longest: int | None
@@ -43,6 +45,11 @@ class Pump:
             if self.pointer != ffi.NULL:
                 self._count = lib.cog_pump_bytes(self.pointer)
             return self._before + self._count
+
+    def written(self) -> str:
+        """Of a get: what is in the file, as the text of a restart marker."""
+        with self._lock:
+            return _written(self.pointer) if self.pointer != ffi.NULL else self._written
 
     def waits(self) -> bool:
         """Whether it waits for the other end of a pipe, and not for the server.
@@ -66,7 +73,18 @@ class Pump:
         with self._lock:
             pointer, self.pointer = self.pointer, ffi.NULL
         if pointer != ffi.NULL:
+            self._written = _written(pointer)
             lib.cog_pump_free(pointer)
+
+
+def _written(pointer: Any) -> str:
+    text = lib.cog_pump_written(pointer)
+    if text == ffi.NULL:
+        return ""
+    try:
+        return text_of(text)
+    finally:
+        lib.free(text)
 
 
 ON_PUMP_COMPLETE = ffi.addressof(lib, "cog_on_pump_complete")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,10 +20,16 @@ from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import DataFunc, FtpClientOperationAttr
 from .constants import FtpError, Mode, Striping
-from .errors import FtpClientException, FtpClientValueError, check_ftp, ftp_error
+from .errors import (
+    FtpClientConnectionError,
+    FtpClientException,
+    FtpClientValueError,
+    check_ftp,
+    ftp_error,
+)
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
-from .marker import FtpClientRestartMarker
+from .marker import FtpClientRestartMarker, add_span, spans_text
 from .plugins.base import FtpClientPlugin
 from .pump import ON_PUMP_COMPLETE, Pump
 from .restarts import (
@@ -115,6 +122,25 @@ def longest_block(attr: FtpClientOperationAttr) -> int | None:
 
 def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection | None:
     return StaleConnection(moved) if attr.mode is Mode.STREAM else None
+
+
+def _arrived(
+    transfer: Transfer, attr: FtpClientOperationAttr, written: Callable[[], str]
+) -> Callable[[], str] | None:
+    """What has arrived of a get, with what had before; a prefix where the mode knows no more."""
+    if transfer.verb != "get":
+        return None
+
+    def text() -> str:
+        marker = FtpClientRestartMarker(written())
+        for part in transfer.marker or ():
+            marker.insert_range(part.start, part.stop)
+        if attr.mode is Mode.EXTENDED_BLOCK:
+            return str(marker)
+        first = marker.first_block
+        return str(first.stop) if first is not None and first.start == 0 else ""
+
+    return text
 
 
 class FtpSession(Handle):
@@ -237,6 +263,8 @@ class FtpSession(Handle):
         plan: Plan | None = None,
         resume: Resume | None = None,
         stale: StaleConnection | None = None,
+        arrived: Callable[[], str] | None = None,
+        confirms: bool = False,
     ) -> None:
         """Make the C call for an operation; the handle is its own until it has settled.
 
@@ -250,6 +278,8 @@ class FtpSession(Handle):
             plan: tells where it goes on when it is begun again; None: it is not.
             resume: where it begins.
             stale: begins it again where no plugin does, if the session has been used.
+            arrived: tells what has arrived of a transfer, as the text of a restart marker.
+            confirms: whether it is a transfer between servers.
         """
         session = self._session
         policy = None if plan is None else self._policy(stale)
@@ -258,7 +288,7 @@ class FtpSession(Handle):
             with session.lock:
                 self._require_idle(operation.what)
                 session.operation = operation
-                session.marker = ""
+                session.arrived, session.confirms = arrived or str, confirms
                 session.resume = resume or Resume()
                 session.restarts = policy is not None
                 session.ended = session.plugins.again = False
@@ -353,8 +383,9 @@ class FtpSession(Handle):
             what, lambda event: moved[0], attr, keep=(c_url, attr, transfer),
             progress=lambda: moved[0], transfer=True,
         )  # fmt: skip
-        session.moved = moved
+        session.moved, session.spans = moved, []
         session.furthest, session.longest = 0, longest_block(attr)
+        session.beginning = {0, transfer.first} if attr.mode is Mode.EXTENDED_BLOCK else set()
         stall = self._stall_limit(transfer.stall_timeout)
         start = Resume(transfer.marker, transfer.first)
 
@@ -371,6 +402,7 @@ class FtpSession(Handle):
             transfer.done_func, transfer.arg, None,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
             plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
+            arrived=_arrived(transfer, attr, lambda: spans_text(session.spans)),
         )  # fmt: skip
         return operation
 
@@ -446,6 +478,7 @@ class FtpSession(Handle):
             self._start(
                 operation, start, transfer.done_func, transfer.arg, None,
                 begun=begun, plan=plan, resume=first, stale=stale,
+                arrived=_arrived(transfer, attr, pump.written),
             )  # fmt: skip
         except BaseException:
             if again:
@@ -465,60 +498,98 @@ class FtpSession(Handle):
         call: Callable[[Any], int],
     ) -> Operation[Block]:
         session = self._session
-
-        def convert(event: Any) -> Block:
-            with session.lock:
-                session.blocks -= 1
-            if event.object != ffi.NULL:
-                raise ftp_error(event.object, f"{verb} a block", None)
-            session.moved[0] += event.a
-            session.ended |= bool(event.c)
-            return Block(event.a, event.b, bool(event.c))
-
-        operation = Operation(f"{verb} a block", convert, keep=(memory, buf))
+        self._require_open()
+        block = _Registered(session, verb, keep=(memory, buf), call=call)
+        operation = block.operation
         if data_func is not None:
 
             def tell(op: Operation[Block]) -> None:
                 error = op.exception(0)
-                block = Block(0, 0, True) if error is not None else op.result(0)
-                data_func(arg, self, error, buf, block.length, block.offset, block.eof)
+                done = Block(0, 0, True) if error is not None else op.result(0)
+                data_func(arg, self, error, buf, done.length, done.offset, done.eof)
 
             operation.add_done_callback(tell)
-
-        def arrive(event: Any) -> None:
-            if event.object != ffi.NULL and session.restarts and not session.ended:
-                # the end of the transfer tells whether there is another attempt
-                error = ftp_error(event.object, operation.what, None)
-                with session.lock:
-                    session.held.append(Held(operation, error, Block(0, 0, True), register))
-            else:
-                operation.complete(event)
-
-        def register() -> None:
-            token = runtime.enrol(arrive)
-            try:
-                check_ftp(call(ffi.cast("void *", token)), operation.what)
-            except BaseException:
-                runtime.withdraw(token)
-                raise
-
-        self._require_open()
         with session.lock:
             session.blocks += 1
         try:
             while True:
                 attempt = session.attempt
                 try:
-                    register()
+                    block.register()
                     break
                 except FtpClientException as error:
-                    if session.hold(Held(operation, error, Block(0, 0, True), register), attempt):
+                    if session.hold(block.held(error), attempt):
                         break
         except BaseException:
             with session.lock:
                 session.blocks -= 1
             raise
         return operation
+
+
+class _Registered:
+    """A buffer of the caller's that Globus has, or will get again in the next attempt.
+
+    Nothing in here may refer to itself in a circle: a circle that is left to the garbage collector
+    pins the buffer until then, and CPython 3.11 crashes when it collects what pins it.
+    """
+
+    __slots__ = ("_call", "_session", "_verb", "operation")
+
+    def __init__(self, session: Session, verb: str, keep: Any, call: Callable[[Any], int]) -> None:
+        self._session = session
+        self._verb = verb
+        self._call = call
+        self.operation: Operation[Block] = Operation(
+            f"{verb} a block", functools.partial(_block, session, verb), keep=keep
+        )
+
+    def register(self) -> None:
+        """Give it to Globus."""
+        token = runtime.enrol(self._arrive)
+        try:
+            check_ftp(self._call(ffi.cast("void *", token)), self.operation.what)
+        except BaseException:
+            runtime.withdraw(token)
+            raise
+
+    def held(self, error: GlobusException) -> Held:
+        """To be kept for the next attempt; `error` is its outcome when there is none."""
+        return Held(self.operation, error, Block(0, 0, True), self.register)
+
+    def _arrive(self, event: Any) -> None:
+        session = self._session
+        if event.object != ffi.NULL and session.restarts and not session.ended:
+            # the end of the transfer tells whether there is another attempt
+            with session.lock:
+                session.held.append(self.held(ftp_error(event.object, self.operation.what, None)))
+        elif self._verb == "read" and session.is_doubtful(event):
+            with session.lock:
+                session.moved[0] += event.a
+                session.doubtful.append(
+                    (self.held(_closed(self.operation.what)), Block(event.a, event.b, True))
+                )
+        else:
+            self.operation.complete(event)
+
+
+def _block(session: Session, verb: str, event: Any) -> Block:
+    """The outcome of a block."""
+    with session.lock:
+        session.blocks -= 1
+    if event.object != ffi.NULL:
+        raise ftp_error(event.object, f"{verb} a block", None)
+    session.moved[0] += event.a
+    if event.a and verb == "read":
+        add_span(session.spans, event.b, event.b + event.a)
+    session.ended |= bool(event.c)
+    return Block(event.a, event.b, bool(event.c))
+
+
+def _closed(what: str) -> FtpClientException:
+    return FtpClientConnectionError(
+        f"{what}: the transfer has failed meanwhile", library="globus_ftp_client"
+    )
 
 
 ON_COMPLETE = ffi.addressof(lib, "cog_on_ftp_complete")

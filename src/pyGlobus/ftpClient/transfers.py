@@ -441,7 +441,7 @@ class FtpTransfers(FtpSession):
             operation,
             lambda token: call(source, s_attr.pointer(), dest, d_attr.pointer(), token),
             done_func, arg, timeout,
-            begun=begun, resume=first,
+            begun=begun, resume=first, confirms=True,
             plan=lambda ranges, before: go_on(
                 "transfer", d_attr, whole, False, False, 0, ranges, before, first
             ),

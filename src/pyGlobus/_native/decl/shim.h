@@ -80,6 +80,7 @@ cog_pump *cog_pump_new(
     int64_t end);
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
+char *cog_pump_written(cog_pump *pump);
 int cog_pump_waits(const cog_pump *pump);
 void cog_pump_stop(cog_pump *pump);
 void cog_pump_look(cog_pump *pump);

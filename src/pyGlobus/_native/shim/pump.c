@@ -11,16 +11,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+struct span
+{
+    int64_t             first, end;
+};
 
 struct cog_pump
 {
@@ -32,6 +39,7 @@ struct cog_pump
     int                 blocks;
     size_t              block_size;
     int64_t             base;           /* of the file: where offset 0 of the transfer lies */
+    int64_t             first;          /* where the transfer begins */
     int64_t             end;            /* of a put: the offset to stop before, or -1 */
     globus_byte_t      *memory;
 
@@ -43,6 +51,11 @@ struct cog_pump
     int                 completed, finished, aborted;
     struct timespec     ended;          /* when it was completed */
     globus_object_t    *error;
+    globus_byte_t      *doubtful;       /* of a get: a block that may be nobody's, see is_doubtful() */
+    size_t              doubtful_length;
+    int64_t             doubtful_offset;
+    struct span        *spans;          /* of a get: what is in the file, in order and not touching */
+    int                 span_count, span_room;
 
     _Atomic int         all_out;        /* of a get: every block has been given to Globus once */
     _Atomic int         stopped;
@@ -107,6 +120,7 @@ cog_pump *cog_pump_new(
     pump->token = token;
     pump->block_size = block_size;
     pump->base = base;
+    pump->first = first;
     pump->end = end;
     pump->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (pump->fd < 0)
@@ -151,8 +165,63 @@ void cog_pump_free(cog_pump *pump)
             globus_object_free(pump->error);
         }
         give_memory(pump->memory, (size_t) pump->blocks * pump->block_size);
+        free(pump->spans);
         free(pump);
     }
+}
+
+/* Enters a span that has been written.  There are hardly more spans than streams. */
+static void note_written(cog_pump *pump, int64_t first, int64_t end)
+{
+    int place, last;
+
+    pthread_mutex_lock(&pump->lock);
+    for (place = pump->span_count; place > 0 && pump->spans[place - 1].end >= first; place--)
+    {
+    }
+    /* spans[place] to spans[last - 1] touch or overlap the new one, which replaces them */
+    for (last = place; last < pump->span_count && pump->spans[last].first <= end; last++)
+    {
+        first = pump->spans[last].first < first ? pump->spans[last].first : first;
+        end = pump->spans[last].end > end ? pump->spans[last].end : end;
+    }
+    if (last == place && pump->span_count == pump->span_room)
+    {
+        int room = pump->span_room ? 2 * pump->span_room : 8;
+        struct span *more = realloc(pump->spans, (size_t) room * sizeof *more);
+
+        if (!more)      /* then it is not known to be there, and is fetched again */
+        {
+            pthread_mutex_unlock(&pump->lock);
+            return;
+        }
+        pump->spans = more;
+        pump->span_room = room;
+    }
+    memmove(pump->spans + place + 1, pump->spans + last,
+        (size_t) (pump->span_count - last) * sizeof *pump->spans);
+    pump->span_count += 1 - (last - place);
+    pump->spans[place] = (struct span) { .first = first, .end = end };
+    pthread_mutex_unlock(&pump->lock);
+}
+
+char *cog_pump_written(cog_pump *pump)
+{
+    char *text, *end;
+
+    pthread_mutex_lock(&pump->lock);
+    text = end = malloc((size_t) pump->span_count * 42 + 1);
+    for (int i = 0; text && i < pump->span_count; i++)
+    {
+        end += sprintf(end, "%s%" PRId64 "-%" PRId64,
+            i ? "," : "", pump->spans[i].first, pump->spans[i].end);
+    }
+    if (text)
+    {
+        *end = 0;
+    }
+    pthread_mutex_unlock(&pump->lock);
+    return text;
 }
 
 int64_t cog_pump_bytes(const cog_pump *pump)
@@ -267,9 +336,15 @@ static void release(cog_pump *pump)
     settle(pump, 1, 0, NULL);
 }
 
+static void write_doubtful(cog_pump *pump);
+
 void cog_on_pump_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error)
 {
     (void) handle;
+    if (!error)
+    {
+        write_doubtful(arg);
+    }
     settle(arg, 0, 1, error);
 }
 
@@ -381,6 +456,61 @@ static int write_block(cog_pump *pump, const globus_byte_t *data, size_t length,
     return 0;
 }
 
+/*
+ * While Globus closes a failed transfer in extended block mode, it gives back what was just read as
+ * if it lay at the beginning, with the end of the file and without an error (GCT 6.2:
+ * globus_l_ftp_eb_read_callback(), state CLOSING).  A file of one block looks just the same, so such
+ * a block is kept until the transfer is known to have succeeded.
+ */
+static int is_doubtful(
+    const cog_pump *pump, globus_size_t length, globus_off_t offset, globus_bool_t eof)
+{
+    return eof && length && (offset == 0 || offset == pump->first);
+}
+
+/* One is enough: a transfer that gives several does not succeed. */
+static void keep_doubtful(
+    cog_pump *pump, globus_byte_t *buffer, globus_size_t length, globus_off_t offset)
+{
+    pthread_mutex_lock(&pump->lock);
+    if (!pump->doubtful)
+    {
+        pump->doubtful = buffer;
+        pump->doubtful_length = length;
+        pump->doubtful_offset = offset;
+    }
+    pthread_mutex_unlock(&pump->lock);
+}
+
+static int write_here(cog_pump *pump, const globus_byte_t *data, size_t length, int64_t offset)
+{
+    /* blocks come out of order, and a pipe cannot seek */
+    int failed = !pump->seekable && offset != pump->position
+        ? ESPIPE : write_block(pump, data, length, offset);
+
+    if (!failed)
+    {
+        atomic_fetch_add_explicit(&pump->bytes, (int64_t) length, memory_order_relaxed);
+        note_written(pump, offset, offset + (int64_t) length);
+    }
+    return failed;
+}
+
+/* The transfer has succeeded, and no other callback of it will come. */
+static void write_doubtful(cog_pump *pump)
+{
+    int none = 0, failed;
+
+    if (pump->doubtful && !atomic_load(&pump->local_errno))
+    {
+        failed = write_here(pump, pump->doubtful, pump->doubtful_length, pump->doubtful_offset);
+        if (failed)
+        {
+            atomic_compare_exchange_strong(&pump->local_errno, &none, failed);
+        }
+    }
+}
+
 static void read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
 
 static void on_read(
@@ -390,26 +520,19 @@ static void on_read(
     cog_pump *pump = arg;
     int failed = 0;
 
-    if (!error && length && !atomic_load(&pump->local_errno))
+    if (!error && is_doubtful(pump, length, offset, eof))
     {
-        if (!pump->seekable && offset != pump->position)
-        {
-            failed = ESPIPE;    /* blocks came out of order, and a pipe cannot seek */
-        }
-        else
-        {
-            failed = write_block(pump, buffer, length, offset);
-        }
+        keep_doubtful(pump, buffer, length, offset);
+    }
+    else if (!error && length && !atomic_load(&pump->local_errno))
+    {
+        failed = write_here(pump, buffer, length, offset);
         if (failed)
         {
             give_up(pump, handle, failed);
         }
-        else
-        {
-            atomic_fetch_add_explicit(&pump->bytes, (int64_t) length, memory_order_relaxed);
-        }
     }
-    if (!pump->seekable)
+    if (!pump->seekable && !pump->doubtful)
     {
         pump->position = offset + (int64_t) length;     /* one block, so nobody else is here */
     }

@@ -104,6 +104,8 @@ cog_pump *cog_pump_new(
     int64_t end);
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
+/* Of a get: what is in the file, as the text of a restart marker; free it. */
+char *cog_pump_written(cog_pump *pump);
 /* Whether it waits for the other end of a pipe, rather than for the server. */
 int cog_pump_waits(const cog_pump *pump);
 /* The transfer is being aborted: do not wait for a pipe's other end any more. */
