@@ -1,6 +1,6 @@
 """A program that leaves while everything is under way; run by test_exit.py, many times.
 
-Arguments: what is under way (transfer, job, callbacks, all), seconds to wait, how to leave.
+Arguments: what is under way (transfer, many, job, callbacks, all), seconds to wait, how to leave.
 """
 
 from __future__ import annotations
@@ -10,8 +10,16 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
-from pyGlobus.ftpClient import FtpClient, FtpClientHandleAttr
+from pyGlobus.ftpClient import (
+    FtpClient,
+    FtpClientHandleAttr,
+    FtpClientOperationAttr,
+    Mode,
+    ThroughputPlugin,
+)
+from pyGlobus.gassCopy import GassCopy
 from pyGlobus.gassServerEZ import STDOUT_ENABLE, GassServerEZ
 from pyGlobus.gramClient import GramClient
 
@@ -43,6 +51,28 @@ if what in ("transfer", "all"):
     for buffer in buffers:
         raw.register_read(buffer, refill)
     alive.append((raw, operation, buffers))
+
+if what in ("many", "all"):
+    null = os.open("/dev/null", os.O_WRONLY)
+    extended = FtpClientOperationAttr(mode=Mode.EXTENDED_BLOCK)
+
+    def endless() -> Iterator[tuple[str, int]]:
+        while True:
+            yield f"{gridftp}/etc/hostname", null
+
+    def pairs() -> Iterator[tuple[str, str]]:
+        while True:
+            yield f"{gridftp}/etc/hostname", f"{gridftp}/dev/null"
+
+    files = FtpClient(FtpClientHandleAttr(cache_all=True))
+    alive.append((files, files.get_files(endless(), extended)))
+    pipelined = FtpClient(FtpClientHandleAttr(cache_all=True, pipeline=4))
+    alive.append((pipelined, pipelined.third_party_transfers(pairs(), extended, extended)))
+    watched = FtpClient(FtpClientHandleAttr(plugins=[ThroughputPlugin(lambda *told: None)]))
+    alive.append((watched, watched.get(gridftp + big, into=null)))
+    copy = GassCopy()
+    copying = copy.register_url_to_url(gridftp + big, None, "file:///dev/null", None)
+    alive.append((copy, copying))
 
 if what in ("callbacks", "all"):
     small = FtpClient(FtpClientHandleAttr(cache_all=True))
