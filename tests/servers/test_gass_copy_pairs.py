@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from cogkit.sandbox import Sandbox
+from pyGlobus.ftpClient import FtpClientHandleAttr
 from pyGlobus.gassCopy import (
     GassCopy,
     GassCopyAttr,
@@ -23,6 +24,7 @@ from pyGlobus.gassCopy import (
     GassCopyCredentialError,
     GassCopyException,
     GassCopyFileNotFoundError,
+    GassCopyHandleAttr,
     GassCopyPermissionError,
     GassCopyValueError,
 )
@@ -132,8 +134,7 @@ def bases(url: str, http: str, https: str, ftp: str) -> dict[str, str]:
 def test_every_pair_brings_the_bytes(
     bases: dict[str, str], remote: Path, source: str, destination: str
 ) -> None:
-    (remote / "in").write_bytes(DATA)
-    with GassCopy() as copy:
+    with GassCopy(GassCopyHandleAttr(ftp=FtpClientHandleAttr(cache_all=True))) as copy:
         for name, size in (("out", len(DATA)), ("empty", 0)):
             (remote / "in").write_bytes(DATA[:size])
             operation = copy.register_url_to_url(
