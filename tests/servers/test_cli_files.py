@@ -70,11 +70,17 @@ def test_every_way_to_move_data_moves_it_unchanged(
     assert (tmp_path / "back").read_bytes() == data.read_bytes()
 
 
-def test_a_tree_goes_up_across_and_down_unchanged(url: str, tmp_path: Path, remote: Path) -> None:
+def test_a_tree_goes_up_across_and_down_unchanged(
+    grid: Sandbox, url: str, tmp_path: Path, remote: Path
+) -> None:
     tree = make_tree(tmp_path / "tree")
     assert cogkit("cp", "-r", tree, f"{url}{remote}/").returncode == 0
     assert same(tree, remote / "tree")
-    assert cogkit("cp", "-r", f"{url}{remote}/tree", f"{url}{remote}/two").returncode == 0
+    other = grid.add_gridftp()
+    try:
+        assert cogkit("cp", "-r", f"{url}{remote}/tree", f"{other.url}{remote}/two").returncode == 0
+    finally:
+        other.kill()
     assert same(tree, remote / "two")
     assert cogkit("cp", "-r", f"{url}{remote}/two", tmp_path / "back").returncode == 0
     assert same(tree, tmp_path / "back")

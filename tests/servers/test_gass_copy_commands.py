@@ -182,7 +182,7 @@ def test_wildcards(url: str, remote: Path, near: bool) -> None:
     for name in names:
         (remote / name).write_bytes(DATA[:10])
     (remote / "dir.txt").mkdir()
-    with GassCopy() as copy:
+    with GassCopy(GassCopyHandleAttr(ftp=FtpClientHandleAttr(cache_all=True))) as copy:
         found = {
             entry.url.removeprefix(f"{base}/"): entry.stat
             for entry in copy.glob_expand_url(f"{base}/*.txt")

@@ -283,7 +283,7 @@ def _copy_one(
         case False, True:
             return _transfer.download(store, step, many=many, tick=tick)
         case _:
-            return _transfer.third_party(store, step, tick)
+            return _transfer.third_party(store, step, many=many, tick=tick)
 
 
 def _same_way(steps: list[Step]) -> bool:

@@ -164,10 +164,10 @@ def _in_parts(
     return moved
 
 
-def third_party(store: RemoteStore, step: Step, tick: Tick | None) -> int:
+def third_party(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -> int:
     """From a server to a server; returns the bytes."""
     with naming(store, step) as target:
-        attributes = store.options.attributes()
+        attributes = store.options.attributes(many=many)
         operation = store.client.third_party_transfer(
             step.source.url, attributes, target.url, attributes, timeout=None
         )
