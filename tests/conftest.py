@@ -45,6 +45,19 @@ def ssh_url(grid: Sandbox, grid_env: dict[str, str], monkeypatch: pytest.MonkeyP
     return ssh.url
 
 
+@pytest.fixture(scope="session")
+def plain_port(grid: Sandbox) -> int:
+    """The port of a server that takes anybody, in the clear."""
+    user = ["-anonymous-user", "root"] if os.getuid() == 0 else []
+    return grid.add_gridftp("-aa", *user).port
+
+
+@pytest.fixture
+def plain_url(plain_port: int, grid_env: dict[str, str]) -> str:
+    """The base URL of that server, ``ftp:``."""
+    return f"ftp://localhost:{plain_port}"
+
+
 @pytest.fixture
 def rm(grid_env: dict[str, str]) -> str:
     """The contact of the sandbox's gatekeeper."""

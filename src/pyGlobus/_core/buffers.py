@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from .._native import ffi
@@ -26,7 +27,20 @@ def pin(data: ReadableBuffer, *, writable: bool = False) -> Any:
     Raises:
         BufferError, TypeError: not contiguous, or read-only where it must be written.
     """
-    return ffi.from_buffer("globus_byte_t[]", data, require_writable=writable)
+    pinned = ffi.from_buffer("globus_byte_t[]", data, require_writable=writable)
+    if isinstance(data, memoryview):
+        # In a cycle with what is pinned to it, CPython would take a memoryview apart while it is
+        # still lent, and crash when it is given back: so it is no part of any cycle.
+        reference = weakref.ref(pinned, _let_go)
+        _lent[id(reference)] = reference, data
+    return pinned
+
+
+_lent: dict[int, tuple[weakref.ref[Any], memoryview]] = {}
+
+
+def _let_go(reference: weakref.ref[Any]) -> None:
+    _lent.pop(id(reference), None)
 
 
 def urls(*texts: str) -> list[bytes]:

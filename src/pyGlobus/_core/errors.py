@@ -71,7 +71,13 @@ class GlobusException(Exception):
         causes: the whole chain behind it, outermost first.
         transient: whether trying again later can help.
         hint: what to do about it, ``""`` when there is nothing to say.
+        side: of what goes on between two places, at which it failed: ``source`` or
+            ``destination``; ``""`` when that cannot be told.
+        url: the URL at that side, without a password.
     """
+
+    side: str = ""
+    url: str = ""
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ from .client import FtpClient
 from .constants import CommandMask, DcauMode, Feature, FtpError, Mode, Protection, Striping, Type
 from .errors import (
     FtpClientConnectionError,
+    FtpClientDataAddressError,
     FtpClientException,
     FtpClientFileExistsError,
     FtpClientFileNotFoundError,
@@ -59,6 +60,7 @@ __all__ = [
     "Feature",
     "FtpClient",
     "FtpClientConnectionError",
+    "FtpClientDataAddressError",
     "FtpClientException",
     "FtpClientFileExistsError",
     "FtpClientFileNotFoundError",

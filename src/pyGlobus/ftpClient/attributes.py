@@ -11,7 +11,7 @@ C library's own ``set_*`` and ``get_*``; those of `FtpClientHandleAttr` too::
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self, TypeVar
 
 from .._core.handles import owned
@@ -20,6 +20,7 @@ from .._native import ffi, lib
 from ..security.credential import Credential
 from .constants import DcauMode, Mode, Protection, Type
 from .errors import FtpClientValueError, check_ftp, ftp_error
+from .guard import checked_hosts
 from .settings import (
     Attributes,
     Setting,
@@ -71,7 +72,7 @@ class FtpClientOperationAttr(Attributes):
         "control_protection", "striped", "layout", "append", "allocate", "delayed_pasv",
         "allow_ipv6", "list_uses_data_mode", "resume_third_party_transfer", "net_stack",
         "disk_stack", "storage_module", "authz_assert", "read_all", "data_security",
-        "credential", "user", "password", "account", "subject",
+        "data_hosts", "credential", "user", "password", "account", "subject",
     )  # fmt: skip
 
     mode = _plain("globus_ftp_control_mode_t", "mode", Mode)
@@ -149,6 +150,7 @@ class FtpClientOperationAttr(Attributes):
         self._read_all: tuple[bool, DataFunc | None, Any] = (False, None, None)
         self._read_all_token = 0
         self._data_security: Credential | None = None
+        self._data_hosts: tuple[str, ...] | None = None
         self._authorization: dict[str, Any] = {}
         self._settled_for = ""
         owned(self, lambda: lib.globus_ftp_client_operationattr_destroy(pointer))
@@ -254,6 +256,21 @@ class FtpClientOperationAttr(Attributes):
             self._read_all_finalizer.detach()
             runtime.withdraw(self._read_all_token)
             self._read_all_token = 0
+
+    @property
+    def data_hosts(self) -> tuple[str, ...] | None:
+        """Hosts that the server may name for the data connection, beside the one that it is.
+
+        Names, addresses, networks (``10.1.0.0/16``), or ``*`` for any.  None: no other, unless
+        `striped` or `layout` ask for several hosts.  Servers that redirect (dCache's doors) or
+        that have a network for data alone need it; all others are refused for it, as
+        `FtpClientDataAddressError`, before anything is connected to.
+        """
+        return self._data_hosts
+
+    @data_hosts.setter
+    def data_hosts(self, value: Iterable[str] | str | None) -> None:
+        self._data_hosts = checked_hosts(value)
 
     @property
     def data_security(self) -> Credential | None:

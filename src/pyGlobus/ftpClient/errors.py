@@ -21,6 +21,7 @@ from ..security.search import credential_search
 
 __all__ = [
     "FtpClientConnectionError",
+    "FtpClientDataAddressError",
     "FtpClientException",
     "FtpClientFileExistsError",
     "FtpClientFileNotFoundError",
@@ -76,6 +77,18 @@ class FtpClientNoSpaceError(FtpClientException, OSError):
 
 class FtpClientConnectionError(FtpClientException, ConnectionError):
     """The server cannot be reached, or the connection broke."""
+
+
+class FtpClientDataAddressError(FtpClientConnectionError):
+    """The server says to have its data at another host, or where makes no sense.
+
+    Nothing was connected to.  `FtpClientOperationAttr.data_hosts` allows other hosts.
+
+    Attributes:
+        address: the host that it named, ``""`` when its reply could not be understood.
+    """
+
+    address: str = ""
 
 
 class FtpClientTimeoutError(FtpClientException, GlobusTimeoutError):

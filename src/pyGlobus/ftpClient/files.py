@@ -88,7 +88,7 @@ class FtpFiles(FtpSession):
         """Whether there is a file or directory (globus_ftp_client_exists)."""
         return self._command(
             "look for", url, op_attr, lambda event: True, done_func, arg, timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_exists(
+            lambda c_url, attr, token: lib.cog_ftp_exists(
                 self._session.pointer, c_url, attr, ON_COMPLETE, token
             ),
             on_error=_absent,

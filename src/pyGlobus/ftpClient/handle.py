@@ -12,6 +12,7 @@ from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from .errors import FtpClientException, check_ftp
+from .guard import Guard
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, add_span
 from .pipeline import Pipeline
@@ -68,6 +69,8 @@ class Session:
         self.beginning: set[int] = set()
         """Offsets at which they may seem to lie."""
         self.pipeline = Pipeline(attributes.pipeline) if attributes.pipeline else None
+        self.guard = Guard()
+        """Watches over where the servers send us for data."""
         self.pointer = self._new_handle()
 
     def _new_handle(self) -> Any:
@@ -79,14 +82,17 @@ class Session:
                 attributes = stack.enter_context(self.pipeline.attributes(attributes))
             check_ftp(lib.globus_ftp_client_handle_init(pointer, attributes), "FTP handle")
             self.plugins.equip(pointer, self.attributes.plugins)
+            self.guard.watch(pointer)
             if self.pipeline is not None:
                 self.pipeline.watch(pointer)
         return pointer
 
     def _destroy(self, pointer: Any, *, last: bool) -> None:
         lib.globus_ftp_client_handle_destroy(pointer)
-        if last and self.pipeline is not None:
-            self.pipeline.free()
+        if last:
+            self.guard.free()
+            if self.pipeline is not None:
+                self.pipeline.free()
 
     def abort(self, operation: Operation[Any]) -> None:
         """Abort this operation, if it still is the one that runs."""
@@ -161,6 +167,7 @@ class Session:
         with self.lock:
             if operation.ending is not None:
                 raise operation.ending
+            self.guard.begin()
             token = runtime.enrol(operation.complete)
             try:
                 check_ftp(call(ffi.cast("void *", token)), operation.what)

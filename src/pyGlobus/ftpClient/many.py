@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .._core.buffers import shown, urls
-from .._core.errors import OperationCancelledError
+from .._core.errors import GlobusException, OperationCancelledError
 from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._native import ffi, lib
+from ..security.credential import Credential
 from .attributes import FtpClientOperationAttr
 from .constants import Mode
-from .errors import FtpClientValueError, ftp_error
+from .errors import FtpClientValueError
+from .guard import rules_of
 from .pump import BLOCK_SIZE, BLOCKS
 from .restarts import Resume, StaleConnection, is_seekable
 from .session import STALL_TIMEOUT, DoneFunc, FtpSession, HasFileno, longest_block
@@ -85,7 +87,14 @@ class FtpMany(FtpSession):
         stall_timeout: float | None,
     ) -> Operation[int]:
         session = self._session
-        run = _Run(verb, iter(files), lambda url: self._attr(op_attr, url), file_func)
+
+        def attributes(url: str) -> FtpClientOperationAttr:
+            attr = self._attr(op_attr, url)
+            session.guard.follow(rules_of(attr))
+            session.guard.begin()
+            return attr
+
+        run = _Run(verb, iter(files), attributes, self._error, file_func)
 
         def abort(operation: Operation[int]) -> None:
             run.stop()
@@ -191,11 +200,13 @@ class _Run:
         verb: str,
         files: Iterator[File],
         attributes: Callable[[str], FtpClientOperationAttr],
+        error_of: Callable[[Any, str, Credential | None], GlobusException],
         file_func: Callable[[File, int], object] | None,
     ) -> None:
         self._verb = verb
         self._source = enumerate(files)
         self._attributes = attributes
+        self._error_of = error_of
         self._file_func = file_func
         self._scheme = ""
         self._attempt: _Attempt | None = None
@@ -309,7 +320,7 @@ class _Run:
         if event.object != ffi.NULL and not event.code:
             assert self._attempt is not None
             assert self._attempt.attr is not None
-            self._fail(ftp_error(event.object, what, self._attempt.attr.credential))
+            self._fail(self._error_of(event.object, what, self._attempt.attr.credential))
         elif event.code:
             self._fail(OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side"))
         else:

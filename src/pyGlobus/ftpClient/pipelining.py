@@ -98,7 +98,7 @@ class FtpPipelining(FtpTransfers):
                 self._session.pointer, source, s_attr.pointer(), dest, d_attr.pointer(), ffi.NULL,
                 ON_COMPLETE, token,
             ),
-            None, None, None,
+            None, None, None, attr=d_attr,
         )  # fmt: skip
         return operation
 

@@ -27,6 +27,7 @@ from .errors import (
     check_ftp,
     ftp_error,
 )
+from .guard import NO_RULES, rules_of
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, add_span, spans_text
@@ -241,7 +242,7 @@ class FtpSession(Handle):
             if event.object == ffi.NULL:
                 return convert(event)
             self._session.spoiled |= transfer
-            error = ftp_error(event.object, what, attr.credential)
+            error = self._error(event.object, what, attr.credential)
             if on_error is None:
                 raise error
             return on_error(error)
@@ -251,6 +252,10 @@ class FtpSession(Handle):
             lost=self._session.lost, keep=keep, progress=progress,
         )  # fmt: skip
 
+    def _error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
+        """The exception for what an operation has ended with."""
+        return self._session.guard.refusal(what) or ftp_error(error, what, credential)
+
     def _start(
         self,
         operation: Operation[Any],
@@ -259,6 +264,7 @@ class FtpSession(Handle):
         arg: Any,
         timeout: float | None,
         *,
+        attr: FtpClientOperationAttr | None = None,
         begun: Callable[[], None] | None = None,
         plan: Plan | None = None,
         resume: Resume | None = None,
@@ -274,6 +280,7 @@ class FtpSession(Handle):
             done_func: called with ``(arg, client, error)`` at the end.
             arg: for `done_func`.
             timeout: seconds until it is aborted.
+            attr: tells where the server may have its data.
             begun: called each time that the C call has been made.
             plan: tells where it goes on when it is begun again; None: it is not.
             resume: where it begins.
@@ -283,12 +290,14 @@ class FtpSession(Handle):
         """
         session = self._session
         policy = None if plan is None else self._policy(stale)
+        rules = NO_RULES if attr is None else rules_of(attr)
         with self._lock:
             self._require_open()
             with session.lock:
                 self._require_idle(operation.what)
                 session.operation = operation
                 session.arrived, session.confirms = arrived or str, confirms
+                session.guard.follow(rules)
                 session.resume = resume or Resume()
                 session.restarts = policy is not None
                 session.ended = session.plugins.again = False
@@ -399,7 +408,7 @@ class FtpSession(Handle):
         self._start(
             operation,
             lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
-            transfer.done_func, transfer.arg, None,
+            transfer.done_func, transfer.arg, None, attr=attr,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
             plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
             arrived=_arrived(transfer, attr, lambda: spans_text(session.spans)),
@@ -431,7 +440,7 @@ class FtpSession(Handle):
             if event.code:
                 raise OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side")
             if event.object != ffi.NULL:
-                raise ftp_error(event.object, what, attr.credential)
+                raise self._error(event.object, what, attr.credential)
             return pump.bytes()
 
         def abort(operation: Operation[int]) -> None:
@@ -476,7 +485,7 @@ class FtpSession(Handle):
 
         try:
             self._start(
-                operation, start, transfer.done_func, transfer.arg, None,
+                operation, start, transfer.done_func, transfer.arg, None, attr=attr,
                 begun=begun, plan=plan, resume=first, stale=stale,
                 arrived=_arrived(transfer, attr, pump.written),
             )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._core.buffers import pin, shown, urls
+from .._core.errors import GlobusException
 from .._core.operation import Operation
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
@@ -425,10 +426,16 @@ class FtpTransfers(FtpSession):
         s_attr, d_attr = self._attr(source_attr, source_url), self._attr(dest_attr, dest_url)
         plugins = self._session.plugins
         plugin = restarter(plugins)
+
+        def on_error(error: GlobusException) -> None:
+            raise self._session.guard.refine(error, what, source_url, dest_url)
+
+        what = f"transfer {shown(source_url)} to {shown(dest_url)}"
         operation = self._operation(
-            f"transfer {shown(source_url)} to {shown(dest_url)}", lambda event: None, s_attr,
+            what, lambda event: None, s_attr,
             keep=(source, dest, s_attr, d_attr, marker, call), transfer=True,
             progress=None if plugin is None else lambda: plugin.moved(plugins.key),
+            on_error=on_error,
         )  # fmt: skip
         first = Resume(marker)
 
@@ -440,7 +447,7 @@ class FtpTransfers(FtpSession):
         self._start(
             operation,
             lambda token: call(source, s_attr.pointer(), dest, d_attr.pointer(), token),
-            done_func, arg, timeout,
+            done_func, arg, timeout, attr=d_attr,
             begun=begun, resume=first, confirms=True,
             plan=lambda ranges, before: go_on(
                 "transfer", d_attr, whole, False, False, 0, ranges, before, first

@@ -20,6 +20,7 @@ from .._core.errors import (
     take_error,
 )
 from .._native import lib
+from ..ftpClient.errors import FtpClientDataAddressError
 from ..security.credential import Credential
 from ..security.search import credential_search
 
@@ -28,6 +29,7 @@ __all__ = [
     "GassCopyChecksumError",
     "GassCopyConnectionError",
     "GassCopyCredentialError",
+    "GassCopyDataAddressError",
     "GassCopyException",
     "GassCopyFileExistsError",
     "GassCopyFileNotFoundError",
@@ -101,6 +103,18 @@ class GassCopyCredentialError(GassCopyException, CredentialError):
 
 class GassCopyAuthenticationError(GassCopyException, AuthenticationError):
     """A server and we do not accept each other."""
+
+
+class GassCopyDataAddressError(GassCopyConnectionError):
+    """A server says to have its data at another host, or where makes no sense.
+
+    Nothing was connected to; see `pyGlobus.ftpClient.FtpClientDataAddressError`.
+
+    Attributes:
+        address: the host that it named, ``""`` when its reply could not be understood.
+    """
+
+    address: str = ""
 
 
 class GassCopyValueError(GassCopyException, ValueError):
@@ -177,6 +191,18 @@ def copy_error(
         error.url = next((shown(url) for name, url, _ in sides if name == side), "")
     if not error.hint:
         error.hint = _hint(error)
+    return error
+
+
+def data_address_error(
+    refusal: FtpClientDataAddressError, sides: Sequence[tuple[str, str, str]]
+) -> GassCopyDataAddressError:
+    """The exception for a server whose data is at another host."""
+    hint = refusal.hint.replace("FtpClient", "GassCopyAttr(ftp=FtpClient", 1).replace(")", "))", 1)
+    error = GassCopyDataAddressError(refusal.msg, library="globus_gass_copy", hint=hint)
+    error.address, error.url = refusal.address, refusal.url
+    named = [name for name, url, _ in sides if shown(url) == error.url]
+    error.side = named[0] if len(named) == 1 else ""
     return error
 
 

@@ -11,8 +11,9 @@ from .._core.runtime import runtime
 from .._core.workers import run_in_background
 from .._native import ffi, lib
 from ..ftpClient import Mode
+from ..ftpClient.guard import NO_RULES, rules_of
 from .constants import Status, UrlMode
-from .errors import GassCopyException, copy_error
+from .errors import GassCopyException, copy_error, data_address_error
 from .session import ON_COMPLETE, Machine, Session, cancel_machine, status_of
 from .sides import Side
 from .verify import checked
@@ -64,8 +65,13 @@ class _Running(Generic[T]):
     # from the beginning to the end
 
     def begin(self) -> None:
+        # between two servers it is the destination that names an address
+        ftp = [side.ftp for side in self.sides if side.ftp is not None]
+        rules = rules_of(ftp[-1]) if ftp else NO_RULES
         self.session.begin(self.operation, self.kind())
         self.machine = self.session.machine
+        self.machine.guard.follow(rules)
+        self.machine.guard.begin()
         try:
             self.token = runtime.enrol(self.arrived)
         except BaseException:
@@ -113,6 +119,9 @@ class _Running(Generic[T]):
     def error_of(self, event: Any) -> GlobusException | None:
         if event.object == ffi.NULL:
             return None
+        refusal = self.machine.guard.refusal(self.what)
+        if refusal is not None:
+            return data_address_error(refusal, [side.told() for side in self.sides])
         fault = lib.cog_copy_watch_fault(self.machine.watch)
         fault_url = text_of(fault)
         lib.free(fault)

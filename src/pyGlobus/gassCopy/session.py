@@ -11,6 +11,7 @@ from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._core.workers import run_in_background
 from .._native import ffi, lib
+from ..ftpClient.guard import Guard
 from .attributes import GassCopyHandleAttr
 from .constants import Status
 from .errors import GassCopyException, check_copy
@@ -40,6 +41,8 @@ class Machine:
         self.watch = lib.cog_copy_watch_new(self.pointer)
         if self.watch == ffi.NULL:
             raise MemoryError("no room for a copy handle")
+        self.guard = Guard()
+        check_copy(lib.cog_guard_watch_copy(self.guard.pointer, self.pointer), "copy handle")
 
     def retire(self, seconds: float) -> None:
         """Destroy it in a while, on the drainer."""
@@ -57,6 +60,7 @@ class Machine:
         performance = lib.cog_copy_take_performance(pointer)
         lib.globus_gass_copy_handle_destroy(pointer)
         lib.cog_copy_watch_free(watch)
+        self.guard.free()
         if performance != ffi.NULL:
             # its timer may be running right now; it refers to the handle
             runtime.later(_LINGER, lambda: _free_performance(performance, pointer))

@@ -153,3 +153,19 @@ int64_t cog_gass_bytes(const cog_gass *gass);
 int cog_gass_run(
     cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
     cog_gass_outcome *outcome);
+
+/* guard */
+typedef ... cog_guard;
+cog_guard *cog_guard_new(void);
+void cog_guard_free(cog_guard *guard);
+globus_result_t cog_guard_watch(cog_guard *guard, globus_ftp_client_handle_t *handle);
+globus_result_t cog_guard_watch_copy(cog_guard *guard, globus_gass_copy_handle_t *handle);
+void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed);
+char *cog_guard_fault(cog_guard *guard);
+char *cog_guard_refused_url(cog_guard *guard);
+char *cog_guard_refused(cog_guard *guard);
+
+/* exists */
+globus_result_t cog_ftp_exists(
+    globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    globus_ftp_client_complete_callback_t callback, void *arg);
