@@ -6,6 +6,8 @@ import errno
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyGlobus._core.errors import (
     AuthenticationError,
@@ -18,7 +20,12 @@ from pyGlobus._core.errors import (
     last_line,
     make_error,
 )
-from pyGlobus.ftpClient.errors import CLASSES, FtpClientException, FtpClientFileNotFoundError
+from pyGlobus.ftpClient.errors import (
+    CLASSES,
+    FtpClientException,
+    FtpClientFileNotFoundError,
+    explain,
+)
 from pyGlobus.gramClient.constants import ADVICE, CONCEPTS, GramError
 from pyGlobus.gramClient.errors import (
     GramClientAuthenticationError,
@@ -55,6 +62,14 @@ def one(library: str, kind: str, code: int, message: str) -> tuple[Cause, ...]:
         (said(500, "A system call failed: Is a directory"), IsADirectoryError, errno.EISDIR),
         (ftp(550, "550 /x: not a plain file."), IsADirectoryError, errno.EISDIR),
         (said(500, "A system call failed: Not a directory"), NotADirectoryError, errno.ENOTDIR),
+        (ftp(550, "550 /x: Not a directory."), NotADirectoryError, errno.ENOTDIR),
+        (said(500, "x", "GlobusError: v=1 c=PATH_NOT_FOUND"), FileNotFoundError, errno.ENOENT),
+        (said(550, "GlobusError: v=1 c=PERMISSION_DENIED"), PermissionError, errno.EACCES),
+        (said(553, "GlobusError: v=1 c=PATH_EXISTS"), FileExistsError, errno.EEXIST),
+        (said(451, "GlobusError: v=1 c=QUOTA_EXCEEDED"), OSError, errno.ENOSPC),
+        (said(451, "GlobusError: v=1 c=INTERNAL_ERROR", "GridFTP-Errno: 122"), OSError,
+         errno.ENOSPC),
+        (ftp(550, "550 Access denied"), PermissionError, errno.EACCES),
         (ftp(452, "452 Insufficient storage"), OSError, errno.ENOSPC),
         (said(500, "A system call failed: No space left on device"), OSError, errno.ENOSPC),
         (ftp(421, "421 Service not available"), ConnectionError, errno.ECONNREFUSED),
@@ -139,3 +154,33 @@ def test_gram_tells_a_refused_handshake_from_a_dead_server() -> None:
     dead = gram_error(7, "ping", "globus_xio: Connection refused")
     assert isinstance(dead, GramClientConnectionError)
     assert set(CONCEPTS) <= set(GramError)
+
+
+@pytest.mark.parametrize("code", [500, 501, 502, 504])
+def test_a_command_that_the_server_does_not_know_has_a_hint(code: int) -> None:
+    error = explain(ftp(code, f"{code} Invalid command."), "chgrp ftp://x/f", None)
+    assert "does not know" in error.hint
+    error = explain(ftp(code, f"{code} Invalid command."), "link ftp://x/l to f", None)
+    assert "SYMLINKFROM" in error.hint
+
+
+def test_a_reply_is_kept_in_full_and_its_code_is_the_errors() -> None:
+    error = explain(said(550, "GlobusError: v=1 c=PATH_NOT_FOUND"), "get ftp://x/f", None)
+    assert isinstance(error, FtpClientException)
+    assert error.code == error.reply_code == 550
+    assert "c=PATH_NOT_FOUND" in error.reply
+    assert not error.hint
+
+
+@given(
+    st.integers(min_value=-(2**31), max_value=2**31 - 1),
+    st.text()
+    | st.from_regex(r"(5\d\d[- ](GlobusError: v=1 c=\w*|GridFTP-Errno: \d*|.*)\r\n){1,5}"),
+    st.text(max_size=20),
+)
+def test_whatever_a_server_says_becomes_an_error_of_ours(code: int, text: str, what: str) -> None:
+    error = explain(ftp(code, text), what, None)
+    assert isinstance(error, GlobusException)
+    assert str(error).startswith(f"{what}: ")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.code) == (type(error), str(error), error.code)

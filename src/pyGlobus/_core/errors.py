@@ -66,7 +66,8 @@ class GlobusException(Exception):
 
     Attributes:
         msg: what was tried, where, and what went wrong.
-        code: the library's error number, or None.
+        code: the reply code when an FTP server has refused, else the library's error number, or
+            None.
         library: the Globus library that reports it, ``""`` when it is ours.
         causes: the whole chain behind it, outermost first.
         transient: whether trying again later can help.
@@ -209,6 +210,11 @@ _SERVER_CAUSE = re.compile(
 )
 
 
+# ... or, since GridFTP Server 13, a name of their own (globus_gridftp_server.h, GlobusGFSError*)
+_SERVER_NAME = re.compile(r"GlobusError: v=\d+ c=(\w+)")
+_SERVER_ERRNO = re.compile(r"GridFTP-Errno: (\d{1,4})\b")
+
+
 def text_of(pointer: Any) -> str:
     """A C string as str; NULL is the empty string."""
     if pointer == ffi.NULL:
@@ -333,7 +339,11 @@ def _concept_of_reply(code: int, text: str) -> Concept | None:
         number = _ERRNO_BY_TEXT.get(found.group(1).strip())
         if number is not None and number in _ERRNO_CONCEPTS:
             return _ERRNO_CONCEPTS[number]
-    if code in (530, 535, 534, 431):
+    if (found := _SERVER_NAME.search(text)) and found[1] in _SERVER_NAMES:
+        return _SERVER_NAMES[found[1]]
+    if (found := _SERVER_ERRNO.search(text)) and int(found[1]) in _ERRNO_CONCEPTS:
+        return _ERRNO_CONCEPTS[int(found[1])]
+    if code in (530, 532, 535, 534, 431):
         return Concept.AUTHENTICATION
     if code in (421, 425, 426, 120):
         return Concept.CONNECTION
@@ -341,25 +351,48 @@ def _concept_of_reply(code: int, text: str) -> Concept | None:
         return Concept.NO_SPACE
     if code in (501, 504):
         return Concept.INVALID
+    text = text.lower()
     for words, concept in _REPLY_WORDS:
         if words in text:
             return concept
     return None
 
 
+_SERVER_NAMES = {
+    "PATH_NOT_FOUND": Concept.NOT_FOUND,
+    "MULTI_PART_UPLOAD_NOT_FOUND": Concept.NOT_FOUND,
+    "PERMISSION_DENIED": Concept.PERMISSION,
+    "PATH_EXISTS": Concept.EXISTS,
+    "IS_A_DIRECTORY": Concept.IS_A_DIRECTORY,
+    "NOT_A_DIRECTORY": Concept.NOT_A_DIRECTORY,
+    "NO_SPACE_LEFT": Concept.NO_SPACE,
+    "QUOTA_EXCEEDED": Concept.NO_SPACE,
+    "INVALID_PATH_NAME": Concept.INVALID,
+    "AMBIGUOUS_PATH": Concept.INVALID,
+    "DATA_CHANNEL_COMMUNICATION_FAILURE": Concept.CONNECTION,
+    "TOO_BUSY": Concept.CONNECTION,
+    "DATA_CHANNEL_AUTHENTICATION_FAILURE": Concept.AUTHENTICATION,
+    "LOGIN_DENIED": Concept.AUTHENTICATION,
+    "CRL_ERROR": Concept.AUTHENTICATION,
+}
+
+
 # Other servers (dCache, StoRM, vsftpd) answer in prose.
 _REPLY_WORDS = (
-    ("No such file", Concept.NOT_FOUND),
+    ("no such file", Concept.NOT_FOUND),
     ("not found", Concept.NOT_FOUND),
-    ("Permission denied", Concept.PERMISSION),
-    ("ermission", Concept.PERMISSION),
-    ("File exists", Concept.EXISTS),
-    ("Is a directory", Concept.IS_A_DIRECTORY),
+    ("does not exist", Concept.NOT_FOUND),
+    ("permission", Concept.PERMISSION),
+    ("access denied", Concept.PERMISSION),
+    ("file exists", Concept.EXISTS),
+    ("already exists", Concept.EXISTS),
+    ("is a directory", Concept.IS_A_DIRECTORY),
     ("not a plain file", Concept.IS_A_DIRECTORY),
-    ("No space left", Concept.NO_SPACE),
+    ("not a directory", Concept.NOT_A_DIRECTORY),
+    ("no space left", Concept.NO_SPACE),
     ("quota", Concept.NO_SPACE),
     # GCT's server of its data connection, whose other end died
-    ("An end of file occurred", Concept.CONNECTION),
+    ("an end of file occurred", Concept.CONNECTION),
     ("an end-of-file was reached", Concept.CONNECTION),
 )
 
@@ -378,7 +411,8 @@ def make_error(
         Concept.AUTHENTICATION: AuthenticationError,
     }.get(concept, classes[Concept.OTHER])
     reason = _reason(causes)
-    code = next((cause.code for cause in causes if cause.code), None)
+    replied = [cause for cause in causes if cause.kind == "ftp"]
+    code = next((cause.code for cause in [*replied, *causes] if cause.code), None)
     error = cls(
         f"{what}: {reason}",
         code=code,

@@ -6,6 +6,7 @@ import os
 
 from .._core.errors import (
     AuthenticationError,
+    Cause,
     Concept,
     CredentialError,
     ErrorClasses,
@@ -37,7 +38,7 @@ __all__ = [
 class FtpClientException(GlobusException):
     """What the GridFTP client reports.
 
-    `reply_code` and `reply` are the server's own reply, when there was one.
+    `reply_code` and `reply` are the server's own reply, when there was one; then `code` is that too.
     """
 
     @property
@@ -113,21 +114,23 @@ CLASSES: ErrorClasses = {
 }
 
 
-def ftp_error(error: object, what: str, credential: Credential | None) -> GlobusException:
-    """The exception for a `globus_object_t *` that stays the caller's."""
-    made = make_error(causes_of(ffi.cast("globus_object_t *", error)), what, CLASSES)
+def explain(causes: tuple[Cause, ...], what: str, credential: Credential | None) -> GlobusException:
+    """The exception for a chain, and what to do about it."""
+    made = make_error(causes, what, CLASSES)
     if not made.hint:
         made.hint = _hint(made, credential)
     return made
 
 
+def ftp_error(error: object, what: str, credential: Credential | None) -> GlobusException:
+    """The exception for a `globus_object_t *` that stays the caller's."""
+    return explain(causes_of(ffi.cast("globus_object_t *", error)), what, credential)
+
+
 def check_ftp(result: int, what: str, credential: Credential | None = None) -> None:
     """Raise for a `globus_result_t` that is not GLOBUS_SUCCESS."""
     if result != lib.GLOBUS_SUCCESS:
-        made = make_error(take_error(lib.globus_error_get(result)), what, CLASSES)
-        if not made.hint:
-            made.hint = _hint(made, credential)
-        raise made
+        raise explain(take_error(lib.globus_error_get(result)), what, credential)
 
 
 def _hint(error: GlobusException, credential: Credential | None) -> str:
@@ -141,11 +144,26 @@ def _hint(error: GlobusException, credential: Credential | None) -> str:
         return f"{credential_search()}; make a proxy with 'cogkit proxy init'"
     if isinstance(error, AuthenticationError) and "gsiftp:" in error.msg:
         return f"as {_whom(credential)}, trusting the CAs in {_trusted()}"
+    if _unknown_command(error):
+        if error.msg.startswith("link "):
+            return (
+                "this server does not know SITE SYMLINK; GCT's own server does not either, only "
+                "SITE SYMLINKFROM and SYMLINKTO, which the client library cannot send"
+            )
+        return "this server does not know the command, or not like this"
     if isinstance(error, FtpClientConnectionError) and "sshftp:" in error.msg:
         return "why, ssh tells: 'ssh -p PORT USER@HOST $GLOBUS_REMOTE_SSHFTP'"
     if isinstance(error, FtpClientConnectionError):
         return "is the server up, and the port right?"
     return ""
+
+
+def _unknown_command(error: GlobusException) -> bool:
+    """Whether the server has not understood a command (RFC 959, 4.2.1)."""
+    if not isinstance(error, FtpClientException) or isinstance(error, OSError):
+        return False
+    understood = "Command failed" in error.reply or "GlobusError" in error.reply
+    return error.reply_code in (500, 501, 502, 504) and not understood
 
 
 def _whom(credential: Credential | None) -> str:
