@@ -38,7 +38,7 @@ __all__ = [
 class FtpClientException(GlobusException):
     """What the GridFTP client reports.
 
-    `reply_code` and `reply` are the server's own reply, when there was one; then `code` is that too.
+    `reply_code` and `reply` are the server's own reply, when there was one; `code` is it too.
     """
 
     @property

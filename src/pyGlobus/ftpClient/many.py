@@ -17,9 +17,9 @@ from .attributes import FtpClientOperationAttr
 from .constants import Mode
 from .errors import FtpClientValueError
 from .guard import rules_of
-from .pump import BLOCK_SIZE, BLOCKS
+from .pump import BLOCK_SIZE, BLOCKS, longest_block
 from .restarts import Resume, StaleConnection, is_seekable
-from .session import STALL_TIMEOUT, DoneFunc, FtpSession, HasFileno, longest_block
+from .session import STALL_TIMEOUT, DoneFunc, FtpSession, HasFileno
 
 __all__ = ["FtpMany"]
 

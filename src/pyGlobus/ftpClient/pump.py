@@ -8,11 +8,23 @@ from typing import Any
 
 from .._core.errors import text_of
 from .._native import ffi, lib
+from .attributes import FtpClientOperationAttr
+from .constants import Striping
 
-__all__ = ["BLOCKS", "BLOCK_SIZE", "ON_PUMP_COMPLETE", "Pump"]
+__all__ = ["BLOCKS", "BLOCK_SIZE", "ON_PUMP_COMPLETE", "Pump", "longest_block"]
 
 BLOCK_SIZE = 1 << 20
 BLOCKS = 4
+
+
+def longest_block(attr: FtpClientOperationAttr) -> int | None:
+    """How long a block of a put may be, or None.
+
+    The library splits blocks where the layout of a striped transfer asks for it, and aborts the
+    process when it has made more than two out of one (GCT 6.2).
+    """
+    layout = attr.layout
+    return layout.size if layout.mode is Striping.BLOCKED_ROUND_ROBIN else None
 
 
 class Pump:

@@ -19,7 +19,7 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import DataFunc, FtpClientOperationAttr
-from .constants import FtpError, Mode, Striping
+from .constants import FtpError, Mode
 from .errors import (
     FtpClientConnectionError,
     FtpClientException,
@@ -32,7 +32,7 @@ from .handle import Session
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, add_span, spans_text
 from .plugins.base import FtpClientPlugin
-from .pump import ON_PUMP_COMPLETE, Pump
+from .pump import ON_PUMP_COMPLETE, Pump, longest_block
 from .restarts import (
     Attempts,
     Held,
@@ -109,16 +109,6 @@ class Transfer:
     end: int = -1
     whole: bool = False
     """Whether it is of a whole file, and neither of a part nor with processing."""
-
-
-def longest_block(attr: FtpClientOperationAttr) -> int | None:
-    """How long a block of a put may be, or None.
-
-    The library splits blocks where the layout of a striped transfer asks for it, and aborts the
-    process when it has made more than two out of one (GCT 6.2).
-    """
-    layout = attr.layout
-    return layout.size if layout.mode is Striping.BLOCKED_ROUND_ROBIN else None
 
 
 def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection | None:
@@ -241,8 +231,9 @@ class FtpSession(Handle):
         def outcome(event: Any) -> T:
             if event.object == ffi.NULL:
                 return convert(event)
-            self._session.spoiled |= transfer
             error = self._error(event.object, what, attr.credential)
+            # a kept connection that has died stays among those that are kept
+            self._session.spoiled |= transfer or isinstance(error, FtpClientConnectionError)
             if on_error is None:
                 raise error
             return on_error(error)
