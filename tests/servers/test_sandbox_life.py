@@ -258,7 +258,7 @@ def test_what_a_killed_supervisor_leaves_is_swept_by_the_next_command(own_place:
 def test_missing_programs_are_named_with_their_packages(
     own_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cogkit.sandbox._servers._SYSTEM_PROGRAMS", "/nonexistent")
+    monkeypatch.setattr("cogkit.sandbox._servers.SYSTEM_PROGRAMS", "/nonexistent")
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ProgramsMissing, match=r"apt-get install .*globus-gatekeeper.*dnf install"):
         find_programs()
