@@ -186,6 +186,6 @@ def test_a_name_that_nobody_knows(plain_url: str, file: Path) -> None:
 
 
 def test_addresses_are_those_of_the_name_in_the_url(plain_port: int, file: Path) -> None:
-    for name in ("localhost", "LOCALHOST", "127.0.0.1", "user:secret@localhost"):
+    for name in ("localhost", "LOCALHOST", "127.0.0.1", "anonymous:secret@localhost"):
         with FtpClient() as client:
             assert get(client, f"ftp://{name}:{plain_port}", file) == len(DATA)

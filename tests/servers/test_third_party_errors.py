@@ -158,7 +158,7 @@ def test_a_host_that_does_not_exist_is_named(
 
 
 def test_a_password_is_not_told(plain_url: str, file: Path) -> None:
-    source = plain_url.replace("://", "://anybody:secret@") + f"{file}-missing"
+    source = plain_url.replace("://", "://anonymous:secret@") + f"{file}-missing"
     with FtpClient() as client, pytest.raises(FtpClientFileNotFoundError) as caught:
         client.third_party_transfer(source, None, f"{plain_url}{file}.2").result(20)
     assert caught.value.side == "source"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Self, TypeVar
+from urllib.parse import unquote
 
 from .._core.handles import owned
 from .._core.runtime import runtime
@@ -62,6 +63,16 @@ def _withdraw(token: int) -> Callable[[], None]:
 
 def _plain(c_type: str, name: str, python: Callable[[int], T]) -> Setting[T]:
     return Setting(_OPERATION, name, c_type, lambda p: python(p[0]), lambda value: value)
+
+
+def user_in(url: str) -> tuple[str, str] | None:
+    """Name and password in an ``ftp:`` URL (RFC 1738, 3.2.1)."""
+    scheme, _, rest = url.partition("://")
+    who, at, _ = rest.partition("/")[0].rpartition("@")
+    if scheme.lower() != "ftp" or not at:
+        return None
+    name, _, password = who.partition(":")
+    return unquote(name), unquote(password)
 
 
 class FtpClientOperationAttr(Attributes):
@@ -350,19 +361,23 @@ class FtpClientOperationAttr(Attributes):
         """Say outright what the library would take by default for this URL.
 
         Left to its defaults it copies the login name for every operation on a kept connection and
-        forgets the copy (GCT 6.2: 64 bytes each).  The server maps whoever has no name.
+        forgets the copy (GCT 6.2: 64 bytes each).  The server maps whoever has no name.  And it
+        does not look at the name and password in an ``ftp:`` URL.
         """
-        scheme = url.partition(":")[0].lower()
-        if self._authorization or scheme == self._settled_for or scheme not in ("gsiftp", "ftp"):
+        scheme, who = url.partition(":")[0].lower(), user_in(url)
+        settled = f"{scheme}:{who}"
+        if self._authorization or settled == self._settled_for or scheme not in ("gsiftp", "ftp"):
             return
         user, password = (b"anonymous", b"globus@") if scheme == "ftp" else (ffi.NULL, ffi.NULL)
+        if who is not None:
+            user, password = (part.encode() for part in who)
         check_ftp(
             lib.globus_ftp_client_operationattr_set_authorization(
                 self._pointer, ffi.NULL, user, password, ffi.NULL, ffi.NULL
             ),
             "authorization",
         )
-        self._settled_for = scheme
+        self._settled_for = settled
 
     def _authorize(self, name: str, value: Any) -> None:
         self.set_authorization(**{**self._authorization, name: value})

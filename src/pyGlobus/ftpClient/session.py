@@ -18,7 +18,7 @@ from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
-from .attributes import DataFunc, FtpClientOperationAttr
+from .attributes import DataFunc, FtpClientOperationAttr, user_in
 from .constants import FtpError, Mode
 from .errors import (
     FtpClientConnectionError,
@@ -213,6 +213,8 @@ class FtpSession(Handle):
         elif self._credential is not None and op_attr.credential is None:
             op_attr = op_attr.copy()
             op_attr.credential = self._credential
+        if user_in(url) is not None:
+            op_attr = op_attr.copy()  # the name is this URL's alone
         op_attr.insist_on_protection(url)
         op_attr.settle_authorization(url)
         return op_attr

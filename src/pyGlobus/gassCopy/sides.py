@@ -19,6 +19,7 @@ from .._core.errors import check
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..ftpClient import FtpClientOperationAttr, Mode
+from ..ftpClient.attributes import user_in
 from ..security.credential import Credential
 from .attributes import GassCopyAttr, c_attributes
 from .constants import UrlMode
@@ -117,7 +118,7 @@ class Side:
         if credential is not None and chosen.credential is None:
             changes["credential"] = credential
         # the library writes the size that it announces into the attributes: never into the caller's
-        fresh = "allocate" in changes
+        fresh = "allocate" in changes or user_in(self.url) is not None
         changes = {name: value for name, value in changes.items() if getattr(chosen, name) != value}
         if changes or fresh:
             chosen = chosen.copy()
