@@ -38,9 +38,8 @@ struct cog_batch
     pthread_cond_t      changed;
     struct job          jobs[STORE];
     int                 first, count;
-    int                 busy;           /* a transfer runs, or is being begun */
+    int                 busy;           /* a transfer runs, is being begun, or its end is being told */
     int                 beginning;      /* a thread is in begin_next() */
-    int                 inside;         /* threads of Globus' that still have to do with the batch */
     int                 ended, stopped, halted, told;
     cog_pump           *pump;           /* of the transfer that runs */
     int64_t             number;         /* of its job */
@@ -81,7 +80,7 @@ void cog_batch_free(cog_batch *batch)
     }
 }
 
-static void begin_next(cog_batch *batch, int leaving);
+static void begin_next(cog_batch *batch, int idle);
 
 /* Waits for room.  The descriptor stays the caller's, and must stay open until the job's event or the
  * batch's end.  0, or -errno; ECANCELED when the batch has halted or was stopped. */
@@ -178,20 +177,20 @@ static void tell(cog_batch *batch, int64_t number, int code, int64_t bytes, glob
     cog_post(&event);
 }
 
-/* By the pump, when its transfer has ended and Globus holds nothing of it any more. */
+/* By the pump, when its transfer has ended and Globus holds nothing of it any more.  The batch stays
+ * busy until that has been told: events come in the order of the files, and the batch cannot end
+ * meanwhile. */
 void cog_batch_ended(
     cog_batch *batch, cog_pump *pump, int64_t number, int code, globus_object_t *error)
 {
     int64_t bytes = cog_pump_bytes(pump);
 
     pthread_mutex_lock(&batch->lock);
-    batch->inside++;
     batch->pump = NULL;
-    batch->busy = 0;
     batch->halted |= code || error;
+    atomic_fetch_add(&batch->bytes, bytes);
     pthread_cond_broadcast(&batch->changed);
     pthread_mutex_unlock(&batch->lock);
-    atomic_fetch_add(&batch->bytes, bytes);
     cog_pump_free(pump);
     tell(batch, number, code, bytes, error);
     begin_next(batch, 1);
@@ -250,16 +249,17 @@ static void begin(cog_batch *batch, struct job job)
     }
 }
 
-/* Begins the next transfer if none runs, on whatever thread.  A transfer may end before the call that
- * began it has returned: its end then leaves the next one to that caller, so that nothing recurses. */
-static void begin_next(cog_batch *batch, int leaving)
+/* Begins the next transfer if none runs, on whatever thread; `idle`: the end of the last one has been
+ * told.  A transfer may end before the call that began it has returned: its end then leaves the next
+ * one to that caller, so that nothing recurses. */
+static void begin_next(cog_batch *batch, int idle)
 {
     struct job job = { .url = NULL };
     cog_event event = { .token = batch->end_token, .kind = COG_EVENT_BATCH_END };
     int over = 0;
 
     pthread_mutex_lock(&batch->lock);
-    batch->inside -= leaving;
+    batch->busy &= !idle;
     if (batch->beginning)
     {
         pthread_mutex_unlock(&batch->lock);
@@ -279,7 +279,7 @@ static void begin_next(cog_batch *batch, int leaving)
         pthread_mutex_lock(&batch->lock);
     }
     batch->beginning = 0;
-    if (!batch->busy && !batch->told && !batch->inside &&
+    if (!batch->busy && !batch->told &&
         (batch->stopped || batch->halted || (batch->ended && !batch->count)))
     {
         batch->told = over = 1;

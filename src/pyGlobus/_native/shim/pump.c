@@ -257,6 +257,8 @@ static void tell(cog_pump *pump, const cog_event *event)
     }
 }
 
+static void write_doubtful(cog_pump *pump);
+
 /* Posts the one event when the transfer is complete and no buffer is out any more.  The pump may
  * be freed as soon as this has posted. */
 static void settle(cog_pump *pump, int released, int completed, globus_object_t *error)
@@ -280,6 +282,12 @@ static void settle(cog_pump *pump, int released, int completed, globus_object_t 
     pthread_mutex_unlock(&pump->lock);
     if (done)
     {
+        if (!event.object)      /* it has succeeded, and every callback of it has returned */
+        {
+            write_doubtful(pump);
+            event.code = atomic_load(&pump->local_errno);
+            event.a = cog_pump_bytes(pump);
+        }
         tell(pump, &event);
     }
 }
@@ -336,15 +344,9 @@ static void release(cog_pump *pump)
     settle(pump, 1, 0, NULL);
 }
 
-static void write_doubtful(cog_pump *pump);
-
 void cog_on_pump_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error)
 {
     (void) handle;
-    if (!error)
-    {
-        write_doubtful(arg);
-    }
     settle(arg, 0, 1, error);
 }
 
@@ -496,7 +498,7 @@ static int write_here(cog_pump *pump, const globus_byte_t *data, size_t length, 
     return failed;
 }
 
-/* The transfer has succeeded, and no other callback of it will come. */
+/* On whatever thread finds the end; nobody else uses the pump any more. */
 static void write_doubtful(cog_pump *pump)
 {
     int none = 0, failed;
