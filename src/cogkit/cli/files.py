@@ -52,6 +52,17 @@ Private = Annotated[
 ]
 NoDcau = Annotated[bool, typer.Option("--no-dcau", help="Do not authenticate the data connection.")]
 
+DataHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data-host",
+        metavar="HOST",
+        help="Data may come from or go to this host too: a name, an address, a network, or '*'.  "
+        "Servers with data nodes, such as dCache, need it.  May be given several times.",
+        show_default=False,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
@@ -84,10 +95,13 @@ def ls(
     stall: Stall = 60,
     private: Private = False,
     no_dcau: NoDcau = False,
+    data_hosts: DataHosts = None,
     json: JsonOption = False,
 ) -> None:
     """List directories; a file lists itself."""
-    options = _options(timeout=timeout, stall=stall, private=private, no_dcau=no_dcau)
+    options = _options(
+        timeout=timeout, stall=stall, private=private, no_dcau=no_dcau, data_hosts=data_hosts
+    )
     from cogkit.files import Files
 
     listings: list[dict[str, Any]] = []
@@ -140,6 +154,7 @@ def cp(
     ] = False,
     private: Private = False,
     no_dcau: NoDcau = False,
+    data_hosts: DataHosts = None,
     stall: Stall = 60,
     timeout: Timeout = 60,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
@@ -157,6 +172,7 @@ def cp(
         stall=stall,
         private=private,
         no_dcau=no_dcau,
+        data_hosts=data_hosts,
         parallel=parallel,
         sessions=sessions,
         stream=stream,
@@ -193,9 +209,12 @@ def cat(
     stall: Stall = 60,
     private: Private = False,
     no_dcau: NoDcau = False,
+    data_hosts: DataHosts = None,
 ) -> None:
     """Write files to standard output."""
-    options = _options(timeout=timeout, stall=stall, private=private, no_dcau=no_dcau)
+    options = _options(
+        timeout=timeout, stall=stall, private=private, no_dcau=no_dcau, data_hosts=data_hosts
+    )
     from cogkit.files import Files
 
     sys.stdout.flush()
@@ -250,6 +269,7 @@ def _options(
     stall: float = 60,
     private: bool = False,
     no_dcau: bool = False,
+    data_hosts: list[str] | None = None,
     parallel: int = 1,
     sessions: int = 2,
     stream: bool = False,
@@ -262,6 +282,7 @@ def _options(
             sessions=sessions,
             private=private,
             authenticate=not no_dcau,
+            data_hosts=tuple(data_hosts or ()),
             stream=stream,
             stall=stall or None,
             timeout=timeout or None,

@@ -19,6 +19,9 @@ class TransferOptions:
     """Encrypt the data channel, or fail: there is no fall-back to clear text."""
     authenticate: bool = True
     """Authenticate the data channel (DCAU); an ``ftp:`` server cannot."""
+    data_hosts: tuple[str, ...] = ()
+    """Hosts besides the server's own that data may come from or go to: names, addresses, networks,
+    or ``*``.  Servers with data nodes, such as dCache, need them."""
     stream: bool = False
     """Stream mode always.  Several files otherwise go in extended block mode over one data
     connection that is kept; when files come from the server, it is the server that opens it."""
@@ -57,6 +60,8 @@ class TransferOptions:
             attributes.data_protection = Protection.PRIVATE
         if not self.authenticate:
             attributes.dcau = DcauMode.NONE
+        if self.data_hosts:
+            attributes.data_hosts = self.data_hosts
         return attributes
 
 

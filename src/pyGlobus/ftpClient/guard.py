@@ -106,7 +106,8 @@ class Guard:
             error = FtpClientDataAddressError(
                 f"{what}: {server} has its data at another host, {address}",
                 hint="if that is right, allow it: "
-                f"FtpClientOperationAttr(data_hosts=['{address}']), or ['*'] for any",
+                f"FtpClientOperationAttr(data_hosts=['{address}']), or ['*'] for any; "
+                f"cogkit: --data-host {address}",
             )
         error.address = address
         error.url = server
