@@ -15,10 +15,12 @@ from cogkit.sandbox import Sandbox, ServerHandle
 from pyGlobus.ftpClient import (
     FtpClient,
     FtpClientConnectionError,
+    FtpClientException,
     FtpClientFileNotFoundError,
     FtpClientHandleAttr,
     FtpClientOperationAttr,
     FtpClientValueError,
+    FtpError,
     Mode,
 )
 from pyGlobus.globusException import OperationCancelledError
@@ -137,6 +139,16 @@ def test_it_can_be_cancelled_and_closed_at_any_moment(
             time.sleep(delay)
         with pytest.raises(Exception, match=r"closed|cancelled"):
             operation.result(10)
+
+
+def test_one_client_does_one_run_at_a_time(
+    client: FtpClient, attr: FtpClientOperationAttr, pairs: list[tuple[str, str]]
+) -> None:
+    operation = client.third_party_transfers(pairs, attr, attr)
+    with pytest.raises(FtpClientException, match="busy") as error:
+        client.third_party_transfers(pairs, attr, attr)
+    assert error.value.code == FtpError.IN_USE
+    assert operation.result(60) == COUNT
 
 
 def test_a_server_killed_in_mid_run(

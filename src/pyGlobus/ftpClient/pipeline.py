@@ -11,7 +11,8 @@ from typing import Any
 
 from .._core.runtime import runtime
 from .._native import ffi, lib
-from .errors import check_ftp
+from .constants import FtpError
+from .errors import FtpClientException, check_ftp
 
 __all__ = ["Pipeline"]
 
@@ -57,6 +58,12 @@ class Pipeline:
     def begin(self, pair_func: Callable[[Pair], object] | None) -> None:
         """A run begins: forget everything; `pair_func` is told of each pair that is complete."""
         with self._lock:
+            if self._in_use:  # perhaps between two operations of the library
+                raise FtpClientException(
+                    "pipelined transfer: this client is busy with others",
+                    code=FtpError.IN_USE, library="globus_ftp_client",
+                    hint="wait for them, or use another FtpClient",
+                )  # fmt: skip
             self._in_use = True
         lib.cog_pipeline_begin(self._pointer)
         self._pairs.clear()

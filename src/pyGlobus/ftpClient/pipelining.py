@@ -69,7 +69,8 @@ class FtpPipelining(FtpTransfers):
                     "pipelining needs a data connection that is kept",
                     hint="mode=Mode.EXTENDED_BLOCK in both attributes",
                 )
-        pipeline.begin(pair_func)
+        with self._idle(_WHAT):
+            pipeline.begin(pair_func)
         run = _Run(self, pipeline, iter(pairs), source_attr, dest_attr)
         if done_func is not None:
             run.operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
