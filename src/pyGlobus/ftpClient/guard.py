@@ -2,9 +2,9 @@
 
 A server answers PASV with the address that it listens at.  An address of another host is refused
 before anything is connected to, as a server could make use of us to reach what it cannot; so is a
-reply that cannot be understood.  Servers that have their data elsewhere (dCache's doors, a host
-with a network for data alone) need the operation's ``data_hosts``; a striped transfer asks for
-several hosts, and so allows them.
+reply that cannot be understood, and one that ends a transfer which has not begun.  Servers that
+have their data elsewhere (dCache's doors, a host with a network for data alone) need the
+operation's ``data_hosts``; a striped transfer asks for several hosts, and so allows them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .._core.buffers import shown
 from .._core.errors import GlobusException, OperationCancelledError, text_of
 from .._native import ffi, lib
 from .constants import Striping
-from .errors import FtpClientDataAddressError, check_ftp
+from .errors import FtpClientConnectionError, FtpClientDataAddressError, check_ftp
 
 if TYPE_CHECKING:
     from .attributes import FtpClientOperationAttr
@@ -92,8 +92,23 @@ class Guard:
         allowed, delayed = self._rules
         lib.cog_guard_begin(self.pointer, allowed.encode(), delayed)
 
-    def refusal(self, what: str) -> FtpClientDataAddressError | None:
+    def refusal(self, what: str) -> FtpClientConnectionError | None:
         """Why the guard has aborted the operation, if it has."""
+        return self._disorder(what) or self._bad_address(what)
+
+    def _disorder(self, what: str) -> FtpClientConnectionError | None:
+        url = _taken(lib.cog_guard_disordered_url(self.pointer))
+        if url is None:
+            return None
+        server = shown(url)
+        error = FtpClientConnectionError(
+            f"{what}: the replies of {server} are out of order: "
+            "the transfer is over before it has begun (226 or 250 before 150)"
+        )
+        error.url = server
+        return error
+
+    def _bad_address(self, what: str) -> FtpClientDataAddressError | None:
         address = _taken(lib.cog_guard_refused(self.pointer))
         if address is None:
             return None

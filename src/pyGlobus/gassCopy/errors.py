@@ -20,7 +20,7 @@ from .._core.errors import (
     take_error,
 )
 from .._native import lib
-from ..ftpClient.errors import FtpClientDataAddressError
+from ..ftpClient.errors import FtpClientConnectionError, FtpClientDataAddressError
 from ..security.credential import Credential
 from ..security.search import credential_search
 
@@ -194,13 +194,17 @@ def copy_error(
     return error
 
 
-def data_address_error(
-    refusal: FtpClientDataAddressError, sides: Sequence[tuple[str, str, str]]
-) -> GassCopyDataAddressError:
-    """The exception for a server whose data is at another host."""
-    hint = refusal.hint.replace("FtpClient", "GassCopyAttr(ftp=FtpClient", 1).replace(")", "))", 1)
-    error = GassCopyDataAddressError(refusal.msg, library="globus_gass_copy", hint=hint)
-    error.address, error.url = refusal.address, refusal.url
+def refusal_error(
+    refusal: FtpClientConnectionError, sides: Sequence[tuple[str, str, str]]
+) -> GassCopyConnectionError:
+    """The exception for a server that the guard has refused to go on with."""
+    error = GassCopyConnectionError(refusal.msg, library="globus_gass_copy")
+    if isinstance(refusal, FtpClientDataAddressError):
+        hint = refusal.hint.replace("FtpClient", "GassCopyAttr(ftp=FtpClient", 1)
+        hint = hint.replace(")", "))", 1)
+        error = GassCopyDataAddressError(refusal.msg, library="globus_gass_copy", hint=hint)
+        error.address = refusal.address
+    error.url = refusal.url
     named = [name for name, url, _ in sides if shown(url) == error.url]
     error.side = named[0] if len(named) == 1 else ""
     return error

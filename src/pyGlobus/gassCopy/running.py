@@ -13,7 +13,7 @@ from .._native import ffi, lib
 from ..ftpClient import Mode
 from ..ftpClient.guard import NO_RULES, rules_of
 from .constants import Status, UrlMode
-from .errors import GassCopyException, copy_error, data_address_error
+from .errors import GassCopyException, copy_error, refusal_error
 from .session import ON_COMPLETE, Machine, Session, cancel_machine, status_of
 from .sides import Side
 from .verify import checked
@@ -121,7 +121,7 @@ class _Running(Generic[T]):
             return None
         refusal = self.machine.guard.refusal(self.what)
         if refusal is not None:
-            return data_address_error(refusal, [side.told() for side in self.sides])
+            return refusal_error(refusal, [side.told() for side in self.sides])
         fault = lib.cog_copy_watch_fault(self.machine.watch)
         fault_url = text_of(fault)
         lib.free(fault)

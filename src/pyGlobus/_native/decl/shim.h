@@ -164,6 +164,7 @@ void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed);
 char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
+char *cog_guard_disordered_url(cog_guard *guard);
 
 /* exists */
 globus_result_t cog_ftp_exists(

@@ -1,9 +1,14 @@
 /*
- * A plugin that sits in every GridFTP handle of ours, and watches over two things.
+ * A plugin that sits in every GridFTP handle of ours, and watches over three things.
  *
  * A server tells us where to connect to for the data.  One that names another host could use us to
  * reach what it cannot: unless that host is allowed, the operation is aborted before anything acts
  * on the reply.  So is it when the reply is malformed, for the library trusts what it reads.
+ *
+ * A transfer that a server says to be over before it has said that it begins is aborted too.  The
+ * library would take the end for granted and send QUIT, and take the belated 1xx for the reply to
+ * that; it frees what QUIT has registered at a reply of any kind, goes on to read after a 1xx, and
+ * calls what it has freed (globus_l_ftp_control_send_cmd_cb).  An abort sends no QUIT.
  *
  * And of two servers it remembers at which one something failed.
  */
@@ -37,7 +42,16 @@ struct cog_guard
     host           *hosts;
     char           *fault_url;
     char           *refused_url, *refused;
+    char           *disordered_url;
 };
+
+/* What a plugin in one handle has: gass copy has two transfers under way, each in a handle. */
+typedef struct watch
+{
+    cog_guard *guard;
+    int        awaited;     /* a transfer with one server, which has not said that it begins */
+}
+watch;
 
 /* --- the server's own addresses ---------------------------------------------------------------- */
 
@@ -131,7 +145,7 @@ static int is_host(cog_guard *guard, const char *url, const cog_address *address
 
 /* --- what Globus notifies of ------------------------------------------------------------------- */
 
-/* Whether the client may act on the reply; tells what is wrong with it otherwise. */
+/* Whether the client may connect to where the reply says; tells what is wrong with it otherwise. */
 static int is_harmless(cog_guard *guard, const char *url, int code, const char *reply)
 {
     cog_passive passive;
@@ -168,24 +182,42 @@ static int is_harmless(cog_guard *guard, const char *url, int code, const char *
 #define NOTIFIED globus_ftp_client_plugin_t *plugin, void *specific, globus_ftp_client_handle_t *handle
 #define ATTR const globus_ftp_client_operationattr_t *
 
+/* Whether the reply cannot be what comes next in a transfer. */
+static int is_disordered(watch *watch, const char *url, int code)
+{
+    cog_guard *guard = watch->guard;
+
+    if (code / 100 == 1)
+    {
+        watch->awaited = 0;
+    }
+    if (!watch->awaited || (code != 226 && code != 250))
+    {
+        return 0;
+    }
+    free(guard->disordered_url);
+    guard->disordered_url = strdup(url);
+    return 1;
+}
+
 static void on_response(
     NOTIFIED, const char *url, globus_object_t *error, const globus_ftp_control_response_t *response)
 {
-    cog_guard *guard = specific;
-    int code = response && !error ? response->code : 0, harmless = 1;
+    watch *watch = specific;
+    cog_guard *guard = watch->guard;
+    int code = response && !error ? response->code : 0, wrong;
 
     (void) plugin;
-    if ((code != 227 && code != 229 && code != 127 && code != 129) || !response->response_buffer)
-    {
-        return;
-    }
+    url = url ? url : "";
     pthread_mutex_lock(&guard->lock);
-    if (code < 200 || !guard->delayed)
+    wrong = is_disordered(watch, url, code);
+    if (code == 127 || code == 129 || ((code == 227 || code == 229) && !guard->delayed))
     {
-        harmless = is_harmless(guard, url ? url : "", code, (const char *) response->response_buffer);
+        wrong = response->response_buffer
+            && !is_harmless(guard, url, code, (const char *) response->response_buffer);
     }
     pthread_mutex_unlock(&guard->lock);
-    if (!harmless)
+    if (wrong)
     {
         globus_result_t result = globus_ftp_client_plugin_abort(handle);
 
@@ -198,7 +230,7 @@ static void on_response(
 
 static void on_fault(NOTIFIED, const char *url, globus_object_t *error)
 {
-    cog_guard *guard = specific;
+    cog_guard *guard = ((watch *) specific)->guard;
 
     (void) plugin, (void) handle, (void) error;
     pthread_mutex_lock(&guard->lock);
@@ -209,18 +241,28 @@ static void on_fault(NOTIFIED, const char *url, globus_object_t *error)
     pthread_mutex_unlock(&guard->lock);
 }
 
+static void await(watch *watch, int single)
+{
+    pthread_mutex_lock(&watch->guard->lock);
+    watch->awaited = single;
+    pthread_mutex_unlock(&watch->guard->lock);
+}
+
 /* Globus tells a plugin of the replies only to what it has a function for. */
 static void on_operation(NOTIFIED, const char *url, ATTR attr, globus_bool_t restart)
 {
-    (void) plugin, (void) specific, (void) handle, (void) url, (void) attr, (void) restart;
+    (void) plugin, (void) handle, (void) url, (void) attr, (void) restart;
+    await(specific, 1);
 }
 
+/* Between two servers replies of both come by the same way, pipelined those to several files. */
 static void on_transfer(
     NOTIFIED, const char *source, ATTR source_attr, const char *dest, ATTR dest_attr,
     globus_bool_t restart)
 {
-    (void) source_attr, (void) dest;
-    on_operation(plugin, specific, handle, source, dest_attr, restart);
+    (void) plugin, (void) handle, (void) source, (void) source_attr, (void) dest, (void) dest_attr;
+    (void) restart;
+    await(specific, 0);
 }
 
 /* --- the plugin itself ------------------------------------------------------------------------- */
@@ -247,6 +289,7 @@ void cog_guard_free(cog_guard *guard)
     free(guard->fault_url);
     free(guard->refused_url);
     free(guard->refused);
+    free(guard->disordered_url);
     pthread_mutex_destroy(&guard->lock);
     free(guard);
 }
@@ -255,29 +298,37 @@ static globus_ftp_client_plugin_t *copy_plugin(globus_ftp_client_plugin_t *plugi
 
 static void destroy_plugin(globus_ftp_client_plugin_t *plugin, void *specific)
 {
+    cog_guard *guard = ((watch *) specific)->guard;
+
     globus_ftp_client_plugin_destroy(plugin);
     free(plugin);
-    cog_guard_free(specific);
+    free(specific);
+    cog_guard_free(guard);
 }
 
 static globus_ftp_client_plugin_t *new_plugin(cog_guard *guard)
 {
     globus_ftp_client_plugin_t *plugin = malloc(sizeof *plugin);
+    watch *watch = calloc(1, sizeof *watch);
     globus_result_t result;
 
-    if (!plugin)
+    if (!plugin || !watch)
     {
+        free(plugin);
+        free(watch);
         return NULL;
     }
+    watch->guard = guard;
     /* 227 and 229 answer the one, 127 and 129 the other */
     result = globus_ftp_client_plugin_init(
         plugin, "cog_guard",
         GLOBUS_FTP_CLIENT_CMD_MASK_DATA_ESTABLISHMENT | GLOBUS_FTP_CLIENT_CMD_MASK_FILE_ACTIONS,
-        guard);
+        watch);
     if (result != GLOBUS_SUCCESS)
     {
         globus_object_free(globus_error_get(result));
         free(plugin);
+        free(watch);
         return NULL;
     }
     pthread_mutex_lock(&guard->lock);
@@ -300,7 +351,7 @@ static globus_ftp_client_plugin_t *new_plugin(cog_guard *guard)
 static globus_ftp_client_plugin_t *copy_plugin(globus_ftp_client_plugin_t *plugin, void *specific)
 {
     (void) plugin;
-    return new_plugin(specific);
+    return new_plugin(((watch *) specific)->guard);
 }
 
 cog_guard *cog_guard_new(void)
@@ -318,6 +369,7 @@ cog_guard *cog_guard_new(void)
 globus_result_t cog_guard_watch(cog_guard *guard, globus_ftp_client_handle_t *handle)
 {
     globus_ftp_client_plugin_t *plugin = new_plugin(guard);
+    void *specific;
     globus_result_t result;
 
     if (!plugin)
@@ -325,7 +377,8 @@ globus_result_t cog_guard_watch(cog_guard *guard, globus_ftp_client_handle_t *ha
         return globus_error_put(GLOBUS_ERROR_NO_INFO);
     }
     result = globus_ftp_client_handle_add_plugin(handle, plugin);   /* takes a copy */
-    destroy_plugin(plugin, guard);
+    globus_ftp_client_plugin_get_plugin_specific(plugin, &specific);
+    destroy_plugin(plugin, specific);
     return result;
 }
 
@@ -348,7 +401,8 @@ void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed)
     free(guard->fault_url);
     free(guard->refused_url);
     free(guard->refused);
-    guard->fault_url = guard->refused_url = guard->refused = NULL;
+    free(guard->disordered_url);
+    guard->fault_url = guard->refused_url = guard->refused = guard->disordered_url = NULL;
     pthread_mutex_unlock(&guard->lock);
 }
 
@@ -375,4 +429,9 @@ char *cog_guard_refused_url(cog_guard *guard)
 char *cog_guard_refused(cog_guard *guard)
 {
     return copied(guard, &guard->refused);
+}
+
+char *cog_guard_disordered_url(cog_guard *guard)
+{
+    return copied(guard, &guard->disordered_url);
 }

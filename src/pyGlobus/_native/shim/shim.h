@@ -207,8 +207,8 @@ globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
     globus_ftp_client_complete_callback_t callback, void *arg);
 
-/* guard.c: a plugin that aborts an operation whose server sends us to another host for data, or
- * says what makes no sense; `allowed` are further hosts, as cog_address_in() takes them. */
+/* guard.c: a plugin that aborts an operation whose server sends us to another host for data, says
+ * what makes no sense, or ends a transfer before it begins; `allowed` are further hosts, as cog_address_in() takes them. */
 typedef struct cog_guard cog_guard;
 cog_guard *cog_guard_new(void);
 /* The handles that have it may outlive this. */
@@ -218,10 +218,12 @@ globus_result_t cog_guard_watch_copy(cog_guard *guard, globus_gass_copy_handle_t
 /* An operation begins; `delayed`: the server tells its address after it has seen the path. */
 void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed);
 /* Of the operation: the URL at which something failed first; which server was refused, and the
- * address it named ("" when its reply was malformed).  NULL, or free it. */
+ * address it named ("" when its reply was malformed); which ended before it began.  NULL, or free
+ * it. */
 char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
+char *cog_guard_disordered_url(cog_guard *guard);
 
 /* plugin.c */
 /* What a plugin can be told of.  The flag is `restart` of an operation, `eof` of data. */
