@@ -117,7 +117,7 @@ class FtpMany(FtpSession):
             operation, begin, done_func, arg, None,
             begun=lambda: operation.limit_stall(stall_timeout, run.waits_for_server),
             plan=lambda ranges, before: Resume() if run.can_go_on() else None,
-            stale=StaleConnection(run.bytes, several=True) if stream else None,
+            stale=StaleConnection(run.bytes, several=True, stream=stream),
         )  # fmt: skip
         return operation
 

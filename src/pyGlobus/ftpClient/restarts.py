@@ -82,15 +82,26 @@ class StaleConnection:
     """
 
     on_restart: Callable[[Any, GlobusException, int, float], object] | None = None
-    _signs = ("end of file", "reset by peer", "not in the proper state", "broken pipe")
+    _signs: tuple[str, ...] = (
+        "end of file",
+        "reset by peer",
+        "not in the proper state",
+        "broken pipe",
+    )
 
-    def __init__(self, moved: Callable[[], int], *, several: bool = False) -> None:
+    def __init__(
+        self, moved: Callable[[], int], *, several: bool = False, stream: bool = True
+    ) -> None:
         """For one operation.
 
         Args:
             moved: tells the bytes that have been moved; there must be more between two retries.
             several: whether it is several transfers, and so uses its own session.
+            stream: whether in stream mode.  In extended block mode the thread only changes the
+                state of the connection, and the library itself notices.
         """
+        if not stream:
+            self._signs = ("not in the proper state",)
         self._moved = moved
         self.several = several
         self._least = 0

@@ -111,8 +111,8 @@ class Transfer:
     """Whether it is of a whole file, and neither of a part nor with processing."""
 
 
-def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection | None:
-    return StaleConnection(moved) if attr.mode is Mode.STREAM else None
+def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
+    return StaleConnection(moved, stream=attr.mode is Mode.STREAM)
 
 
 def _arrived(

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define STORE 64                /* jobs that wait */
+#define LET_GO_US 150           /* microseconds; the thread needs a few, unless it is preempted */
 
 struct job
 {
@@ -177,6 +178,11 @@ static void tell(cog_batch *batch, int64_t number, int code, int64_t bytes, glob
     cog_post(&event);
 }
 
+static void begin_later(void *batch)
+{
+    begin_next(batch, 1);
+}
+
 /* By the pump, when its transfer has ended and Globus holds nothing of it any more.  The batch stays
  * busy until that has been told: events come in the order of the files, and the batch cannot end
  * meanwhile. */
@@ -184,6 +190,8 @@ void cog_batch_ended(
     cog_batch *batch, cog_pump *pump, int64_t number, int code, globus_object_t *error)
 {
     int64_t bytes = cog_pump_bytes(pump);
+    globus_reltime_t soon;
+    globus_result_t result;
 
     pthread_mutex_lock(&batch->lock);
     batch->pump = NULL;
@@ -193,7 +201,17 @@ void cog_batch_ended(
     pthread_mutex_unlock(&batch->lock);
     cog_pump_free(pump);
     tell(batch, number, code, bytes, error);
-    begin_next(batch, 1);
+    /* Whoever called us is one of Globus' threads that still has to let go of the data connection
+     * (GCT 6.2: globus_l_ftp_eb_read_callback() and globus_l_ftp_stream_write_eof_callback() change
+     * the state of the connection, or take it down, after they have told its end).  A transfer that
+     * begins before that meets the same. */
+    GlobusTimeReltimeSet(soon, 0, LET_GO_US);
+    result = globus_callback_register_oneshot(NULL, &soon, begin_later, batch);
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));
+        begin_next(batch, 1);
+    }
 }
 
 /* Begins a transfer.  Whatever goes wrong is told like any other end of it. */
