@@ -227,11 +227,14 @@ def test_a_server_that_dies_or_hangs_ends_it(
                 yield f"{server.url}{source}/1", os.open("/dev/null", os.O_WRONLY)
 
     with FtpClient(FtpClientHandleAttr(cache_all=True)) as client:
+        # the limit is for the data: on a busy machine the handshake alone may take longer
+        assert client.exists(f"{server.url}{source}").result()
         run = (client.put_files if put else client.get_files)(
-            endless(), attr, file_func=lambda file, _: os.close(file[1]), stall_timeout=1
+            endless(), attr, file_func=lambda file, _: os.close(file[1]), stall_timeout=3
         )
         deadline = time.monotonic() + 20
         while run.bytes_done < 200_000:
+            assert not run.done(), run.exception(0)
             assert time.monotonic() < deadline
             time.sleep(0.001)
         children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
