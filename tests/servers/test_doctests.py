@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pyGlobus.ftpClient import FtpClient, FtpClientHandleAttr
+from pyGlobus.ftpClient import (
+    FtpClient,
+    FtpClientHandleAttr,
+    FtpClientOperationAttr,
+    Mode,
+)
 
 MODULES = [
     "pyGlobus.ftpClient",
@@ -51,6 +56,8 @@ def names(
         "timedelta": timedelta,
         "FtpClient": FtpClient,
         "FtpClientHandleAttr": FtpClientHandleAttr,
+        "FtpClientOperationAttr": FtpClientOperationAttr,
+        "Mode": Mode,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from cogkit.sandbox import Sandbox
-from pyGlobus.ftpClient import FtpClient, FtpClientConnectionError
+from pyGlobus.ftpClient import (
+    FtpClient,
+    FtpClientConnectionError,
+    FtpClientHandleAttr,
+    FtpClientOperationAttr,
+    Mode,
+    Operation,
+    Protection,
+)
 from pyGlobus.globusException import (
     AuthenticationError,
     CredentialError,
@@ -122,6 +131,95 @@ def test_a_server_stopped_in_mid_transfer(own_server: object, big_file: Path, si
         for pid in stopped:
             os.kill(pid, signal.SIGKILL)
         assert client.size(f"{own_server.url}{big_file}").result() == 256 << 20  # type: ignore[attr-defined]
+
+
+EXTENDED = {"mode": Mode.EXTENDED_BLOCK}
+
+
+def put(client: FtpClient, url: str, big: Path, sink: int) -> Operation[int]:
+    source = os.open("/dev/zero", os.O_RDONLY)
+    try:
+        return client.put(f"{url}/dev/null", source=source, stall_timeout=3)
+    finally:
+        os.close(source)  # the transfer has one of its own
+
+
+def get_with(**values: object) -> Callable[..., Operation[int]]:
+    def start(client: FtpClient, url: str, big: Path, sink: int) -> Operation[int]:
+        attr = FtpClientOperationAttr(**values)
+        return client.get(f"{url}{big}", attr, into=sink, stall_timeout=3)
+
+    return start
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(
+    "start",
+    [
+        put,
+        get_with(data_protection=Protection.PRIVATE),
+        get_with(**EXTENDED, parallelism=3),
+        get_with(**EXTENDED, data_protection=Protection.PRIVATE, parallelism=2),
+    ],
+    ids=["put", "private", "parallel", "private-parallel"],
+)
+def test_a_session_killed_or_stopped_in_any_transfer(
+    own_server: object, big_file: Path, sink: int, start: Callable[..., Operation[int]],
+    fault: signal.Signals,
+) -> None:  # fmt: skip
+    server: str = own_server.url  # type: ignore[attr-defined]
+    with FtpClient() as client:
+        operation = start(client, server, big_file, sink)
+        until(lambda: operation.bytes_done > 1_000_000)
+        victims = children(own_server.pid)  # type: ignore[attr-defined]
+        for pid in victims:
+            os.kill(pid, fault)
+        with within(9), pytest.raises((ConnectionError, GlobusTimeoutError)):
+            operation.result(12)
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert client.size(f"{server}{big_file}").result() == 256 << 20
+
+
+def test_what_is_taken_for_a_stale_connection_is_begun_again_once(
+    own_server: object, big_file: Path, sink: int
+) -> None:
+    server: str = own_server.url  # type: ignore[attr-defined]
+    with FtpClient(FtpClientHandleAttr(cache_all=True)) as client:
+        assert client.exists(f"{server}{big_file}").result()
+        operation = put(client, server, big_file, sink)
+        before: list[int] = []
+        for _ in range(2):
+            moved = operation.bytes_done
+            until(lambda: operation.bytes_done > moved + 1_000_000)  # noqa: B023
+            until(lambda: children(own_server.pid) not in ([], before))  # type: ignore[attr-defined]  # noqa: B023
+            before = children(own_server.pid)  # type: ignore[attr-defined]
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+        with within(8), pytest.raises(ConnectionError):
+            operation.result(12)
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_session_killed_or_stopped_in_a_listing(
+    own_server: object, tmp_path: Path, fault: signal.Signals
+) -> None:
+    for number in range(20_000):
+        os.close(os.open(tmp_path / f"a long name of a file {number}", os.O_CREAT | os.O_WRONLY))
+    server: str = own_server.url  # type: ignore[attr-defined]
+    with FtpClient() as client:
+        entries = client.scandir(f"{server}{tmp_path}", stall_timeout=2)
+        next(entries)  # type: ignore[call-overload]
+        victims = children(own_server.pid)  # type: ignore[attr-defined]
+        for pid in victims:
+            os.kill(pid, fault)
+        with within(10), pytest.raises((ConnectionError, GlobusTimeoutError)):
+            list(entries)
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert client.exists(f"{server}{tmp_path}").result()
 
 
 def use(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:

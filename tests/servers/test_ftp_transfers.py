@@ -316,6 +316,30 @@ def test_an_interrupted_get_goes_on_and_the_file_is_right(
     assert moved == len(data) - marker.total
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_get_that_is_interrupted_again_and_again_becomes_right(
+    url: str, remote: Path, tmp_path: Path, mode: Mode
+) -> None:
+    data = random.Random(6).randbytes(40 << 20)
+    (remote / "big").write_bytes(data)
+    attr = attributes(mode, parallelism=1 if mode is Mode.STREAM else 3)
+    marker: FtpClientRestartMarker | None = None
+    total = 0
+    with FtpClient() as client, (tmp_path / "got").open("wb") as into:
+        for _ in range(4):
+            operation = client.get(f"{url}{remote}/big", attr, marker, into=into)
+            marker = interrupted(client, operation, 5 << 20)
+            # what had arrived before counts, too
+            assert total + (5 << 20) <= marker.total
+            total = marker.total
+            got = (tmp_path / "got").read_bytes()
+            assert all(
+                got[part.start : part.stop] == data[part.start : part.stop] for part in marker
+            )
+        client.get(f"{url}{remote}/big", attr, marker, into=into).result(20)
+    assert (tmp_path / "got").read_bytes() == data
+
+
 def test_a_marker_tells_what_has_come_into_registered_buffers(url: str, file: Path) -> None:
     with FtpClient() as client:
         operation = client.get(f"{url}{file}", attributes(Mode.EXTENDED_BLOCK))

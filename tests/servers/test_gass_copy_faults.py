@@ -90,17 +90,19 @@ def test_a_server_killed_or_stopped_in_mid_copy(
                     ends = [f"{server.url}{big_file}", "file:///dev/null"]
                     if not down:
                         ends = [f"file://{big_file}", f"{server.url}/dev/null"]
+                    # the limit holds for the handshake, too, which takes time on a busy machine
                     operation = copy.register_url_to_url(
-                        ends[0], None, ends[1], None, stall_timeout=1
+                        ends[0], None, ends[1], None, stall_timeout=3
                     )
-                    until(lambda: operation.bytes_done > 1_000_000)  # noqa: B023
+                    until(lambda: operation.bytes_done > 1_000_000 or operation.done())  # noqa: B023
+                    assert not operation.done(), operation.exception()
                     text = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
                     for pid in map(int, text.split()):
                         os.kill(pid, number)
                     begin = time.monotonic()
                     with pytest.raises(expected):
-                        operation.result(10)
-                    assert time.monotonic() - begin < 7
+                        operation.result(12)
+                    assert time.monotonic() - begin < 9
                     for pid in map(int, text.split()):
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(pid, signal.SIGKILL)

@@ -31,8 +31,6 @@ _BLOCK = 1 << 20
 # A file this large is shared by the sessions, in such parts; each costs a data connection.
 SPLIT_FROM = 256 << 20
 _PART = 128 << 20
-# How long the removal of a temporary file may hold up the report of what went wrong.
-_CLEAN_UP_TIMEOUT = 5.0
 FIREWALL = (
     "In extended block mode the server connects to this machine: is there a firewall? Try --stream."
 )

@@ -16,6 +16,7 @@ Transfers whose data Python handles itself register buffers, as in C::
 
 from __future__ import annotations
 
+from .._core.operation import Operation
 from . import constants as _constants
 from .attributes import FtpClientOperationAttr
 from .client import FtpClient
@@ -79,6 +80,7 @@ __all__ = [
     "FtpScan",
     "Layout",
     "Mode",
+    "Operation",
     "PerfMarker",
     "PerfPlugin",
     "Protection",

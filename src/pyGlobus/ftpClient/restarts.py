@@ -78,7 +78,7 @@ class StaleConnection:
     In stream mode the library tells the end of a transfer while one of its threads still has to
     let go of the data connection (GCT 6.2: globus_l_ftp_stream_write_eof_callback).  If that
     thread is late, it takes the next transfer's connection down instead: one in some thousand.
-    Such a transfer has moved nothing, and is begun again once, on another connection.
+    Such a transfer is begun again once, on another connection.
     """
 
     on_restart: Callable[[Any, GlobusException, int, float], object] | None = None
@@ -95,8 +95,9 @@ class StaleConnection:
         """For one operation.
 
         Args:
-            moved: tells the bytes that have been moved; there must be more between two retries.
-            several: whether it is several transfers, and so uses its own session.
+            moved: tells the bytes that have been moved.
+            several: whether it is several transfers, and so uses its own session; it is begun again
+                as often as this happens, if bytes were moved in between.
             stream: whether in stream mode.  In extended block mode the thread only changes the
                 state of the connection, and the library itself notices.
         """
@@ -108,6 +109,8 @@ class StaleConnection:
 
     def delay(self, error: GlobusException, attempt: int, began: float) -> float | None:
         """At once, if it is that."""
+        if attempt > 1 and not self.several:
+            return None
         moved = self._moved()
         text = str(error).lower()
         if moved < self._least or not any(sign in text for sign in self._signs):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import os
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,23 +18,22 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import DataFunc, FtpClientOperationAttr, user_in
+from .blocks import Block, Registered
 from .constants import FtpError, Mode
 from .errors import (
     FtpClientConnectionError,
     FtpClientException,
     FtpClientValueError,
-    check_ftp,
     ftp_error,
 )
 from .guard import NO_RULES, rules_of
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
-from .marker import FtpClientRestartMarker, add_span, spans_text
+from .marker import FtpClientRestartMarker, spans_text
 from .plugins.base import FtpClientPlugin
 from .pump import ON_PUMP_COMPLETE, Pump, longest_block
 from .restarts import (
     Attempts,
-    Held,
     Plan,
     Policy,
     Resume,
@@ -79,18 +77,6 @@ class HasFileno(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A block of data that was read or written."""
-
-    length: int
-    """Bytes in the buffer."""
-    offset: int
-    """Where they belong in the file."""
-    eof: bool
-    """Whether the file ends with this block."""
-
-
-@dataclass(frozen=True, slots=True)
 class Transfer:
     """What a transfer with one end here is asked to do."""
 
@@ -116,7 +102,10 @@ def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConne
 
 
 def _arrived(
-    transfer: Transfer, attr: FtpClientOperationAttr, written: Callable[[], str]
+    transfer: Transfer,
+    attr: FtpClientOperationAttr,
+    written: Callable[[], str],
+    before: Callable[[], FtpClientRestartMarker | None],
 ) -> Callable[[], str] | None:
     """What has arrived of a get, with what had before; a prefix where the mode knows no more."""
     if transfer.verb != "get":
@@ -124,7 +113,8 @@ def _arrived(
 
     def text() -> str:
         marker = FtpClientRestartMarker(written())
-        for part in transfer.marker or ():
+        # earlier attempts began behind what had arrived before them
+        for part in before() or ():
             marker.insert_range(part.start, part.stop)
         if attr.mode is Mode.EXTENDED_BLOCK:
             return str(marker)
@@ -394,8 +384,10 @@ class FtpSession(Handle):
         def plan(ranges: str, before: Resume) -> Resume | None:
             if session.ended:
                 return None
+            # of a get, what has come here is known better than to any plugin
+            arrived = spans_text(session.spans) if transfer.verb == "get" else ranges
             return go_on(
-                transfer.verb, attr, transfer.whole, False, False, moved[0], ranges, before, start
+                transfer.verb, attr, transfer.whole, False, False, moved[0], arrived, before, start
             )
 
         self._start(
@@ -404,7 +396,9 @@ class FtpSession(Handle):
             transfer.done_func, transfer.arg, None, attr=attr,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
             plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
-            arrived=_arrived(transfer, attr, lambda: spans_text(session.spans)),
+            arrived=_arrived(
+                transfer, attr, lambda: spans_text(session.spans), lambda: session.resume.marker
+            ),
         )  # fmt: skip
         return operation
 
@@ -471,16 +465,19 @@ class FtpSession(Handle):
         first = Resume(transfer.marker, transfer.first)
 
         def plan(ranges: str, before: Resume) -> Resume | None:
+            arrived = pump.written() if transfer.verb == "get" else ranges
             return go_on(
                 transfer.verb, attr, transfer.whole, True, is_seekable(number), pump.bytes(),
-                ranges, before, first,
+                arrived, before, first,
             )  # fmt: skip
 
         try:
             self._start(
                 operation, start, transfer.done_func, transfer.arg, None, attr=attr,
                 begun=begun, plan=plan, resume=first, stale=stale,
-                arrived=_arrived(transfer, attr, pump.written),
+                arrived=_arrived(
+                    transfer, attr, pump.written, lambda: self._session.resume.marker
+                ),
             )  # fmt: skip
         except BaseException:
             if again:
@@ -501,7 +498,7 @@ class FtpSession(Handle):
     ) -> Operation[Block]:
         session = self._session
         self._require_open()
-        block = _Registered(session, verb, keep=(memory, buf), call=call)
+        block = Registered(session, verb, keep=(memory, buf), call=call)
         operation = block.operation
         if data_func is not None:
 
@@ -527,71 +524,6 @@ class FtpSession(Handle):
                 session.blocks -= 1
             raise
         return operation
-
-
-class _Registered:
-    """A buffer of the caller's that Globus has, or will get again in the next attempt.
-
-    Nothing in here may refer to itself in a circle: a circle that is left to the garbage collector
-    pins the buffer until then, and CPython 3.11 crashes when it collects what pins it.
-    """
-
-    __slots__ = ("_call", "_session", "_verb", "operation")
-
-    def __init__(self, session: Session, verb: str, keep: Any, call: Callable[[Any], int]) -> None:
-        self._session = session
-        self._verb = verb
-        self._call = call
-        self.operation: Operation[Block] = Operation(
-            f"{verb} a block", functools.partial(_block, session, verb), keep=keep
-        )
-
-    def register(self) -> None:
-        """Give it to Globus."""
-        token = runtime.enrol(self._arrive)
-        try:
-            check_ftp(self._call(ffi.cast("void *", token)), self.operation.what)
-        except BaseException:
-            runtime.withdraw(token)
-            raise
-
-    def held(self, error: GlobusException) -> Held:
-        """To be kept for the next attempt; `error` is its outcome when there is none."""
-        return Held(self.operation, error, Block(0, 0, True), self.register)
-
-    def _arrive(self, event: Any) -> None:
-        session = self._session
-        if event.object != ffi.NULL and session.restarts and not session.ended:
-            # the end of the transfer tells whether there is another attempt
-            with session.lock:
-                session.held.append(self.held(ftp_error(event.object, self.operation.what, None)))
-        elif self._verb == "read" and session.is_doubtful(event):
-            with session.lock:
-                session.moved[0] += event.a
-                session.doubtful.append(
-                    (self.held(_closed(self.operation.what)), Block(event.a, event.b, True))
-                )
-        else:
-            self.operation.complete(event)
-
-
-def _block(session: Session, verb: str, event: Any) -> Block:
-    """The outcome of a block."""
-    with session.lock:
-        session.blocks -= 1
-    if event.object != ffi.NULL:
-        raise ftp_error(event.object, f"{verb} a block", None)
-    session.moved[0] += event.a
-    if event.a and verb == "read":
-        add_span(session.spans, event.b, event.b + event.a)
-    session.ended |= bool(event.c)
-    return Block(event.a, event.b, bool(event.c))
-
-
-def _closed(what: str) -> FtpClientException:
-    return FtpClientConnectionError(
-        f"{what}: the transfer has failed meanwhile", library="globus_ftp_client"
-    )
 
 
 ON_COMPLETE = ffi.addressof(lib, "cog_on_ftp_complete")

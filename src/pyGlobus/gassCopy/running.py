@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -23,7 +24,7 @@ __all__ = ["Command", "Copy"]
 T = TypeVar("T")
 
 
-class _Running(Generic[T]):
+class _Running(ABC, Generic[T]):
     """A C call that may block, made by a worker, and the operation that stands for it."""
 
     copying = False
@@ -44,13 +45,13 @@ class _Running(Generic[T]):
 
     # what a copy and a command do differently
 
+    @abstractmethod
     def call(self, token: Any) -> int:
         """The C call; the answer comes to the token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def value(self) -> T:
         """The result, when all went well."""
-        raise NotImplementedError
 
     def kind(self) -> int:
         """What the watch is to expect."""

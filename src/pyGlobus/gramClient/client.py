@@ -137,8 +137,9 @@ class GramClient(Handle):
     """Submits jobs to gatekeepers and controls them (``globus_gram_client.h``).
 
     >>> with GramClient() as client:
-    ...     contact = client.submit_request(rm, "&(executable=/bin/true)")
+    ...     contact = client.submit_request(rm, "&(executable=/bin/sleep)(arguments=60)")
     ...     client.status(contact).state in JobState.ALL
+    ...     client.cancel(contact)
     True
 
     Methods block until the answer is there, at most ``timeout`` seconds (None: for ever); each has

@@ -11,16 +11,14 @@
  */
 #define _GNU_SOURCE
 #include "shim.h"
+#include "spans.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
-
-typedef struct range { int64_t start, stop; } range;
 
 typedef struct copy
 {
@@ -36,8 +34,7 @@ typedef struct copy
     int         marks_by_data;  /* and what has arrived: true of what comes, not of what leaves */
     int64_t     bytes;
     int64_t     last_bytes, last_marker;
-    range      *ranges;         /* in order; they neither overlap nor touch */
-    size_t      count, room;
+    cog_spans   arrived;
 }
 copy;
 
@@ -149,64 +146,19 @@ static int64_t now(void)
     return (int64_t) time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
-/* Adds bytes `start` up to `stop`.  Globus' own markers join ranges that are one byte apart, and
- * lose that byte.  Without memory the range is left out, and would be sent again. */
-static void add_range(copy *self, int64_t start, int64_t stop)
-{
-    size_t first = self->count, last;
-
-    if (start < 0 || start >= stop)
-    {
-        return;
-    }
-    while (first > 0 && self->ranges[first - 1].stop >= start)     /* most come in order */
-    {
-        first--;
-    }
-    for (last = first; last < self->count && self->ranges[last].start <= stop; last++)
-    {
-        start = self->ranges[last].start < start ? self->ranges[last].start : start;
-        stop = self->ranges[last].stop > stop ? self->ranges[last].stop : stop;
-    }
-    if (last == first && self->count == self->room)
-    {
-        size_t room = self->room ? 2 * self->room : 16;
-        range *more = realloc(self->ranges, room * sizeof *more);
-        if (!more)
-        {
-            return;
-        }
-        self->ranges = more;
-        self->room = room;
-    }
-    /* the ranges from `first` up to `last` become one */
-    memmove(self->ranges + first + 1, self->ranges + last,
-            (self->count - last) * sizeof *self->ranges);
-    self->count = self->count - (last - first) + 1;
-    self->ranges[first] = (range) { start, stop };
-}
-
 static void report_bytes(copy *self, int64_t moment)
 {
     self->last_bytes = moment;
     post(self, COG_PLUGIN_PROGRESS, NULL, NULL, self->bytes, moment, 0);
 }
 
-/* START-STOP,START-STOP,... */
 static void report_marker(copy *self, int64_t moment)
 {
-    char *text = malloc(self->count * 44 + 1), *end = text;
-    size_t i;
+    char *text = cog_spans_text(&self->arrived);
 
     self->last_marker = moment;
     if (text)
     {
-        *end = '\0';
-        for (i = 0; i < self->count; i++)
-        {
-            end += sprintf(end, "%s%" PRId64 "-%" PRId64, i ? "," : "",
-                           self->ranges[i].start, self->ranges[i].stop);
-        }
         post(self, COG_PLUGIN_MARKER, text, NULL, 0, moment, 0);
     }
 }
@@ -218,12 +170,13 @@ static void begin(copy *self, int by_data, int marks_by_data)
     self->by_data = by_data;
     self->marks_by_data = marks_by_data;
     self->bytes = 0;
-    self->count = 0;
+    self->arrived.count = 0;
     self->last_bytes = self->last_marker = now();
     pthread_mutex_unlock(&self->lock);
 }
 
-static void moved(copy *self, int64_t length, int64_t offset)
+/* The last block is not claimed to have arrived: it may be nobody's, see is_doubtful() in pump.c. */
+static void moved(copy *self, int64_t length, int64_t offset, int last)
 {
     int64_t moment;
 
@@ -238,9 +191,9 @@ static void moved(copy *self, int64_t length, int64_t offset)
     {
         report_bytes(self, moment);
     }
-    if (wants(self, COG_PLUGIN_MARKER) && self->marks_by_data)
+    if (wants(self, COG_PLUGIN_MARKER) && self->marks_by_data && !last)
     {
-        add_range(self, offset, offset + length);
+        cog_spans_add(&self->arrived, offset, offset + length);
         if (moment - self->last_marker >= self->interval)
         {
             report_marker(self, moment);
@@ -269,7 +222,7 @@ static void read_marker(copy *self, const char *reply)
         {
             break;
         }
-        add_range(self, start, stop);
+        cog_spans_add(&self->arrived, start, stop);
     }
     report_marker(self, now());
     pthread_mutex_unlock(&self->lock);
@@ -344,13 +297,13 @@ static void completes(NOTIFIED)
     {
         report_bytes(self, now());
     }
-    if (wants(self, COG_PLUGIN_MARKER) && self->count)
+    if (wants(self, COG_PLUGIN_MARKER) && self->arrived.count)
     {
         report_marker(self, now());
     }
     self->by_data = self->marks_by_data = 0;
     self->bytes = 0;
-    self->count = 0;
+    self->arrived.count = 0;
     pthread_mutex_unlock(&self->lock);
     if (wants(self, COG_PLUGIN_COMPLETE))
     {
@@ -381,7 +334,7 @@ static void data(
     (void) plugin, (void) handle, (void) buffer;
     if (!error)
     {
-        moved(self, (int64_t) length, offset);
+        moved(self, (int64_t) length, offset, eof);
     }
     if (wants(self, COG_PLUGIN_DATA))
     {
@@ -505,7 +458,7 @@ static void destroys(globus_ftp_client_plugin_t *plugin, void *specific)
     globus_ftp_client_plugin_destroy(plugin);
     free(plugin);
     pthread_mutex_destroy(&self->lock);
-    free(self->ranges);
+    cog_spans_clear(&self->arrived);
     free(self);
 }
 

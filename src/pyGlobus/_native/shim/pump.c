@@ -8,26 +8,20 @@
  */
 #define _GNU_SOURCE
 #include "shim.h"
+#include "spans.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-struct span
-{
-    int64_t             first, end;
-};
 
 struct cog_pump
 {
@@ -54,8 +48,7 @@ struct cog_pump
     globus_byte_t      *doubtful;       /* of a get: a block that may be nobody's, see is_doubtful() */
     size_t              doubtful_length;
     int64_t             doubtful_offset;
-    struct span        *spans;          /* of a get: what is in the file, in order and not touching */
-    int                 span_count, span_room;
+    cog_spans           written;        /* of a get: what is in the file */
 
     _Atomic int         all_out;        /* of a get: every block has been given to Globus once */
     _Atomic int         stopped;
@@ -165,61 +158,24 @@ void cog_pump_free(cog_pump *pump)
             globus_object_free(pump->error);
         }
         give_memory(pump->memory, (size_t) pump->blocks * pump->block_size);
-        free(pump->spans);
+        cog_spans_clear(&pump->written);
         free(pump);
     }
 }
 
-/* Enters a span that has been written.  There are hardly more spans than streams. */
 static void note_written(cog_pump *pump, int64_t first, int64_t end)
 {
-    int place, last;
-
     pthread_mutex_lock(&pump->lock);
-    for (place = pump->span_count; place > 0 && pump->spans[place - 1].end >= first; place--)
-    {
-    }
-    /* spans[place] to spans[last - 1] touch or overlap the new one, which replaces them */
-    for (last = place; last < pump->span_count && pump->spans[last].first <= end; last++)
-    {
-        first = pump->spans[last].first < first ? pump->spans[last].first : first;
-        end = pump->spans[last].end > end ? pump->spans[last].end : end;
-    }
-    if (last == place && pump->span_count == pump->span_room)
-    {
-        int room = pump->span_room ? 2 * pump->span_room : 8;
-        struct span *more = realloc(pump->spans, (size_t) room * sizeof *more);
-
-        if (!more)      /* then it is not known to be there, and is fetched again */
-        {
-            pthread_mutex_unlock(&pump->lock);
-            return;
-        }
-        pump->spans = more;
-        pump->span_room = room;
-    }
-    memmove(pump->spans + place + 1, pump->spans + last,
-        (size_t) (pump->span_count - last) * sizeof *pump->spans);
-    pump->span_count += 1 - (last - place);
-    pump->spans[place] = (struct span) { .first = first, .end = end };
+    cog_spans_add(&pump->written, first, end);
     pthread_mutex_unlock(&pump->lock);
 }
 
 char *cog_pump_written(cog_pump *pump)
 {
-    char *text, *end;
+    char *text;
 
     pthread_mutex_lock(&pump->lock);
-    text = end = malloc((size_t) pump->span_count * 42 + 1);
-    for (int i = 0; text && i < pump->span_count; i++)
-    {
-        end += sprintf(end, "%s%" PRId64 "-%" PRId64,
-            i ? "," : "", pump->spans[i].first, pump->spans[i].end);
-    }
-    if (text)
-    {
-        *end = 0;
-    }
+    text = cog_spans_text(&pump->written);
     pthread_mutex_unlock(&pump->lock);
     return text;
 }

@@ -290,15 +290,18 @@ class RestartMarkerPlugin(_TransferPlugin):
 
     Keep the last one, and give it to the next attempt as ``client.get(..., marker=marker)``.  A put
     in extended block mode and a third-party transfer are told by the server that receives (its
-    markers, 111); a get by what has arrived here.  A put in stream mode has no markers to trust.
+    markers, 111); a get by what has arrived here, but for its last block, after which nothing is
+    missing.  A put in stream mode has no markers to trust.
 
-    >>> def keep(client, marker):
-    ...     print(marker)
-    >>> with FtpClient(FtpClientHandleAttr(plugins=[RestartMarkerPlugin(keep)])) as client:
-    ...     with open("copy", "wb") as file:
-    ...         client.get(url, into=file).result()
-    0-6
+    >>> markers = []
+    >>> plugin = RestartMarkerPlugin(lambda client, marker: markers.append(marker))
+    >>> attr = FtpClientOperationAttr(mode=Mode.EXTENDED_BLOCK)
+    >>> with FtpClient(FtpClientHandleAttr(plugins=[plugin])) as client:
+    ...     with open("hello", "rb") as file:
+    ...         client.put(url + "2", attr, source=file).result()
     6
+    >>> print(markers[-1])
+    0-6
     """
 
     def __init__(
