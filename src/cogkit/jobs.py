@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from cogkit._output import Channel, Output, live
 from pyGlobus.globusException import CredentialError, GlobusException
-from pyGlobus.gramClient import GramClient, GramError, JobState, JobStatus
+from pyGlobus.gramClient import GramClient, GramError, JobInfo, JobState
 from pyGlobus.security import Credential
 
 __all__ = [
@@ -199,7 +199,7 @@ def submit(contact: str, text: str, *, timeout: float | None = 60.0) -> str:
         return client.submit_request(contact, text, timeout=timeout)
 
 
-def status(job_contact: str, *, timeout: float | None = 60.0) -> JobStatus:
+def status(job_contact: str, *, timeout: float | None = 60.0) -> JobInfo:
     """What the job manager tells of a job.
 
     Raises:

@@ -3,8 +3,9 @@
 Maps ``globus_gram_client.h`` and the constants of ``globus_gram_protocol.h``.
 
 >>> with GramClient() as client:
-...     contact = client.submit_request(rm, "&(executable=/bin/true)")
-...     client.cancel(contact)
+...     job = client.submit(rm, "&(executable=/bin/true)")
+...     job.wait(timeout=60).state.name
+'DONE'
 
 The tutorial writes ``GramClient.JOB_STATE_ALL``: the states are attributes of the class, and
 names of this module too.
@@ -13,18 +14,23 @@ names of this module too.
 from __future__ import annotations
 
 from . import constants as _constants
-from .client import GramClient, GramClientAttr, JobStatus
+from .attr import GramClientAttr
+from .client import GramClient
 from .constants import Delegation, GramError, JobSignal, JobState
+from .contacts import JobContact, ResourceContact
 from .errors import (
     GramClientAuthenticationError,
     GramClientConnectionError,
     GramClientCredentialError,
     GramClientException,
     GramClientFileNotFoundError,
+    GramClientJobLostError,
     GramClientPermissionError,
     GramClientTimeoutError,
     GramClientValueError,
 )
+from .info import JobInfo
+from .job import GramJob, JobStates
 
 __all__ = [
     "JOB_STATE_ACTIVE",
@@ -44,13 +50,18 @@ __all__ = [
     "GramClientCredentialError",
     "GramClientException",
     "GramClientFileNotFoundError",
+    "GramClientJobLostError",
     "GramClientPermissionError",
     "GramClientTimeoutError",
     "GramClientValueError",
     "GramError",
+    "GramJob",
+    "JobContact",
+    "JobInfo",
     "JobSignal",
     "JobState",
-    "JobStatus",
+    "JobStates",
+    "ResourceContact",
 ]
 
 JOB_STATE_PENDING = JobState.PENDING

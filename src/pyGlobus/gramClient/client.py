@@ -2,149 +2,47 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from .._core.errors import CredentialError, GlobusException, text_of
-from .._core.handles import Handle, owned
+from .._core.errors import text_of
 from .._core.operation import Operation
-from .._core.runtime import log, runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
-from .constants import Delegation, GramError, JobSignal, JobState, gram_text
-from .errors import GramClientCredentialError, GramClientException, check_gram, gram_error
+from .activation import usable
+from .attr import GramClientAttr
+from .constants import GramError, JobSignal, JobState, gram_text
+from .contacts import JobContact, ResourceContact
+from .course import Tracker
+from .info import JobInfo
+from .job import GramJob
+from .requests import INFO, REPLY, TIMEOUT, GramRequests, job_text
 
-__all__ = ["GramClient", "GramClientAttr", "JobStatus"]
+__all__ = ["GramClient"]
 
 T = TypeVar("T")
 
 StateFunc = Callable[[Any, str, JobState, int], object]
 """``func(arg, job_contact, state, error_code)``, in the order of the C callback."""
 
-_TIMEOUT = 60.0
-_RECORD, _UNIT = "\x1e", "\x1f"
+InfoFunc = Callable[[Any, str, JobInfo], object]
+"""``func(arg, job_contact, info)``, in the order of the C callback."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobStatus:
-    """What a job manager tells of a job."""
-
-    state: JobState
-    failure_code: int
-    """Why it failed (a `GramError`), 0 otherwise."""
-    extensions: Mapping[str, str]
-    """What else it tells (GRAM 5), such as ``exit-code``; names as in the protocol."""
-
-    @property
-    def exit_code(self) -> int | None:
-        """The job's own exit code, where the job manager knows it."""
-        text = self.extensions.get("exit-code", "")
-        return int(text) if text.lstrip("-").isdecimal() else None
-
-    @property
-    def failure(self) -> str:
-        """Why it failed, in words; ``""`` when it did not."""
-        told = self.extensions.get("gt3-failure-message", "")
-        if told or not self.failure_code:
-            return told
-        return gram_text(self.failure_code)
-
-
-class GramClientAttr:
-    """How a request is made (globus_gram_client_attr_t).
-
-    Args:
-        credential: ours; the one GSI finds when None.
-        delegation_mode: which proxy the job gets.
-    """
-
-    def __init__(
-        self,
-        *,
-        credential: Credential | None = None,
-        delegation_mode: Delegation = Delegation.LIMITED,
-    ) -> None:
-        _bring_up(credential)
-        pointer = ffi.new("globus_gram_client_attr_t *")
-        check_gram(lib.globus_gram_client_attr_init(pointer), "request attributes")
-        owned(self, lambda: lib.globus_gram_client_attr_destroy(pointer))
-        self._pointer = pointer
-        self._credential: Credential | None = None
-        if credential is not None:
-            self.set_credential(credential)
-        self.set_delegation_mode(delegation_mode)
-
-    def pointer(self) -> Any:
-        """The C attributes."""
-        return self._pointer[0]
-
-    def set_credential(self, credential: Credential) -> None:
-        """C: globus_gram_client_attr_set_credential."""
-        check_gram(
-            lib.globus_gram_client_attr_set_credential(self._pointer[0], credential.gss()),
-            "request attributes",
-        )
-        self._credential = credential
-
-    def get_credential(self) -> Credential | None:
-        """The credential that was set."""
-        return self._credential
-
-    def set_delegation_mode(self, mode: Delegation) -> None:
-        """C: globus_gram_client_attr_set_delegation_mode."""
-        check_gram(
-            lib.globus_gram_client_attr_set_delegation_mode(self._pointer[0], mode),
-            f"delegation mode {mode!r}",
-        )
-
-    def get_delegation_mode(self) -> Delegation:
-        """C: globus_gram_client_attr_get_delegation_mode."""
-        mode = ffi.new("globus_io_secure_delegation_mode_t *")
-        check_gram(
-            lib.globus_gram_client_attr_get_delegation_mode(self._pointer[0], mode),
-            "delegation mode",
-        )
-        return Delegation(mode[0])
-
-    credential = property(get_credential, set_credential, doc="Our credential.")
-    delegation_mode = property(
-        get_delegation_mode, set_delegation_mode, doc="Which proxy the job gets."
-    )
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, GramClientAttr):
-            return NotImplemented
-        return (self._credential, self.delegation_mode) == (
-            other._credential,
-            other.delegation_mode,
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return (
-            f"GramClientAttr(credential={self._credential!r}, "
-            f"delegation_mode={self.delegation_mode!r})"
-        )
-
-
-class GramClient(Handle):
+class GramClient(GramRequests):
     """Submits jobs to gatekeepers and controls them (``globus_gram_client.h``).
 
     >>> with GramClient() as client:
-    ...     contact = client.submit_request(rm, "&(executable=/bin/sleep)(arguments=60)")
-    ...     client.status(contact).state in JobState.ALL
-    ...     client.cancel(contact)
-    True
+    ...     job = client.submit(rm, "&(executable=/bin/echo)(arguments=hello)")
+    ...     [state.name for state in job.states(timeout=60)][-1]
+    'DONE'
 
-    Methods block until the answer is there, at most ``timeout`` seconds (None: for ever); each has
-    a ``register_`` form that returns an `Operation` at once.  GRAM cannot call a request back: one
-    whose deadline has passed, or that is cancelled, may still take effect at the server.
+    `submit` returns a `GramJob`, which tells its states.  The other methods are the C library's,
+    and name a job by its contact.  They block until the answer is there, at most ``timeout``
+    seconds (None: for ever); each has a ``register_`` form that returns an `Operation` at once.
+    GRAM cannot call a request back: one whose deadline has passed, or that is cancelled, may still
+    take effect at the server.  Two-phase commit is made for that: see `GramJob.commit`.
     """
 
     JOB_STATE_PENDING = JobState.PENDING
@@ -163,67 +61,221 @@ class GramClient(Handle):
         Raises:
             GramClientCredentialError: there is none.
         """
-        _bring_up(credential)
-        self._credential = credential
-        # token by contact; shared with the finalizer, so it must not be this object
-        self._contacts: dict[str, int] = {}
-        contacts = self._contacts
-        super().__init__(lambda: _disallow_all(contacts))
+        super().__init__(credential)
+        self._default_contact: str | None = None
+        self._tracker = Tracker()
+
+    def close(self) -> None:
+        """Stop listening; who waits for a job gets `HandleClosedError`.  The jobs go on."""
+        super().close()
+        self._tracker.close()
+
+    # --- job objects ---------------------------------------------------------------------------
+
+    def submit(
+        self,
+        rm: str | ResourceContact,
+        rsl: object,
+        *,
+        commit: bool = True,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> GramJob:
+        """Submit a job, and follow it.
+
+        Args:
+            rm: contact of the resource manager.
+            rsl: the job: an `RSL`, or its text.
+            commit: whether to commit at once a job whose RSL asks for two-phase commit.
+            attr: credential and delegation for this request.
+            timeout: seconds.
+
+        Raises:
+            GramClientException: one of its subclasses.
+        """
+        job = self.register_submit(rm, rsl, attr=attr, timeout=timeout).result()
+        if commit and not job.committed:
+            job.commit(timeout=timeout)
+        return job
+
+    def register_submit(
+        self,
+        rm: str | ResourceContact,
+        rsl: object,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> Operation[GramJob]:
+        """`submit` as an operation; of a job with two-phase commit, the first phase."""
+        tracker = self._tracker
+        listener = self._listener()
+        tracker.expect()
+        try:
+            operation = self._submission(
+                rm, rsl, JobState.ALL, listener, attr, timeout,
+                lambda info: GramJob(
+                    self,
+                    info.contact,
+                    tracker.claim(info.contact),
+                    two_phase=info.failure_code == GramError.WAITING_FOR_COMMIT,
+                ),
+            )  # fmt: skip
+        except BaseException:
+            tracker.expected()
+            raise
+        operation.add_done_callback(lambda _: tracker.expected())
+        return operation
+
+    def job(self, job_contact: str | JobContact) -> GramJob:
+        """Pick up a job that was submitted elsewhere or earlier; nothing is asked yet."""
+        self._require_open()
+        text = str(JobContact.parse(job_contact))
+        return GramJob(self, text, self._tracker.claim(text), attach=True)
+
+    def _listener(self) -> str:
+        """Where job managers tell the tracker, which all jobs of this client share."""
+        with self._lock:
+            if self._tracker.contact is None:
+                self._tracker.contact = self._listen(self._tracker.tell)
+            return self._tracker.contact
 
     # --- callbacks -----------------------------------------------------------------------------
 
     def set_callback(self, func: StateFunc, arg: Any = None) -> str:
+        """`callback_allow`, as the tutorial calls it: `submit_request` then uses it by itself."""
+        contact = self.callback_allow(func, arg)
+        self._default_contact = contact
+        return contact
+
+    def callback_allow(self, func: StateFunc, arg: Any = None) -> str:
         """Listen for changes of job states (globus_gram_client_callback_allow).
 
         Args:
-            func: called with ``(arg, job_contact, state, error_code)`` for each change, in order,
-                on the thread that runs all callbacks: it must not block.
+            func: called with ``(arg, job_contact, state, error_code)`` for each change, on the
+                thread that runs all callbacks: it must not block.
             arg: for `func`.
 
         Returns:
-            The callback contact; `submit_request` uses the last one by itself.
+            The callback contact, for `submit_request` and `job_callback_register`.
         """
-        self._require_open()
-        _set_default_credential(self._credential_now())
+        return self._listen(lambda info: func(arg, info.contact, info.state, info.failure_code))
 
-        def tell(event: Any) -> None:
-            func(arg, text_of(event.text), JobState(event.a), event.code)
+    def info_callback_allow(self, func: InfoFunc, arg: Any = None) -> str:
+        """As `callback_allow`, with all that the job manager tells, such as an exit code
+        (globus_gram_client_info_callback_allow).
 
-        token = runtime.enrol(tell, once=False)
-        place = ffi.new("char **")
-        code = lib.globus_gram_client_callback_allow(_ON_STATE, ffi.cast("void *", token), place)
-        if code != 0:
-            runtime.withdraw(token)
-            raise gram_error(code, "cannot listen for job states")
-        contact = text_of(place[0])
-        lib.free(place[0])
-        self._contacts[contact] = token
-        return contact
+        Args:
+            func: called with ``(arg, job_contact, info)``.
+            arg: for `func`.
+        """
+        return self._listen(lambda info: func(arg, info.contact, info))
 
-    def remove_callback(self, callback_contact: str) -> None:
+    def callback_disallow(self, callback_contact: str) -> None:
         """Stop listening (globus_gram_client_callback_disallow)."""
-        token = self._contacts.pop(callback_contact, None)
-        if token is None:
-            raise ValueError(f"not a callback contact of this client: {callback_contact}")
-        _disallow(callback_contact, token)
+        self._unlisten(callback_contact)
+        if self._default_contact == callback_contact:
+            self._default_contact = None
 
-    # --- jobs ------------------------------------------------------------------------------------
-
-    def submit_request(
+    def job_callback_register(
         self,
-        rm: str,
-        rsl: str,
+        job_contact: str | JobContact,
         job_state_mask: int = JobState.ALL,
         callback_contact: str | None = None,
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = TIMEOUT,
+    ) -> JobState:
+        """Be told of a job that is there already (globus_gram_client_job_callback_register).
+
+        Args:
+            job_contact: which job.
+            job_state_mask: which changes of state to be told of.
+            callback_contact: where to be told; that of the last `set_callback` when None.
+            attr: credential for this request.
+            timeout: seconds.
+
+        Returns:
+            The state that the job is in.
+        """
+        return self.register_job_callback_registration(
+            job_contact, job_state_mask, callback_contact, attr=attr, timeout=timeout
+        ).result()
+
+    def register_job_callback_registration(
+        self,
+        job_contact: str | JobContact,
+        job_state_mask: int = JobState.ALL,
+        callback_contact: str | None = None,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> Operation[JobState]:
+        """`job_callback_register` as an operation."""
+        where = self._callback_contact(callback_contact)
+        return self._request(
+            f"register a callback with {job_contact}", _state, attr, timeout,
+            lambda attributes, token: lib.globus_gram_client_register_job_callback_registration(
+                job_text(job_contact), int(job_state_mask), where, attributes, REPLY, token
+            ),
+        )  # fmt: skip
+
+    def job_callback_unregister(
+        self,
+        job_contact: str | JobContact,
+        callback_contact: str | None = None,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> JobState:
+        """Be told no more of a job (globus_gram_client_job_callback_unregister).
+
+        Returns:
+            The state that the job is in.
+        """
+        return self.register_job_callback_unregistration(
+            job_contact, callback_contact, attr=attr, timeout=timeout
+        ).result()
+
+    def register_job_callback_unregistration(
+        self,
+        job_contact: str | JobContact,
+        callback_contact: str | None = None,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> Operation[JobState]:
+        """`job_callback_unregister` as an operation."""
+        where = self._callback_contact(callback_contact)
+        return self._request(
+            f"unregister a callback from {job_contact}", _state, attr, timeout,
+            lambda attributes, token: lib.globus_gram_client_register_job_callback_unregistration(
+                job_text(job_contact), where, attributes, REPLY, token
+            ),
+        )  # fmt: skip
+
+    def _callback_contact(self, contact: str | None) -> bytes:
+        contact = contact or self._default_contact
+        if contact is None:
+            raise ValueError("no callback contact: give one, or use set_callback() before")
+        return contact.encode()
+
+    # --- jobs by their contacts ------------------------------------------------------------------
+
+    def submit_request(
+        self,
+        rm: str | ResourceContact,
+        rsl: object,
+        job_state_mask: int = JobState.ALL,
+        callback_contact: str | None = None,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
     ) -> str:
         """Submit a job (globus_gram_client_job_request).
 
         Args:
             rm: contact of the resource manager: ``host[:port][/service][:subject]``.
-            rsl: the job, in RSL.
+            rsl: the job: an `RSL`, or its text.
             job_state_mask: which changes of state to be told of.
             callback_contact: where to be told; that of the last `set_callback` when None, nowhere
                 when there was none.
@@ -231,7 +283,8 @@ class GramClient(Handle):
             timeout: seconds.
 
         Returns:
-            The job contact, which names the job to `status`, `cancel` and `signal`.
+            The job contact, which names the job to `status`, `cancel` and `signal`.  A job whose
+            RSL asks for two-phase commit waits for the signal `JobSignal.COMMIT_REQUEST`.
 
         Raises:
             GramClientException: one of its subclasses.
@@ -242,107 +295,146 @@ class GramClient(Handle):
 
     def register_submit_request(
         self,
-        rm: str,
-        rsl: str,
+        rm: str | ResourceContact,
+        rsl: object,
         job_state_mask: int = JobState.ALL,
         callback_contact: str | None = None,
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = TIMEOUT,
     ) -> Operation[str]:
         """`submit_request` as an operation (globus_gram_client_register_job_request)."""
-        if callback_contact is None:
-            callback_contact = next(reversed(self._contacts), None)
+        return self._submission(
+            rm, rsl, job_state_mask, callback_contact or self._default_contact, attr, timeout,
+            lambda info: info.contact,
+        )  # fmt: skip
 
-        def convert(event: Any, contact: str) -> str:
-            # the job is there and waits for the commit that its RSL asked for
-            if event.code not in (0, GramError.WAITING_FOR_COMMIT):
-                raise LookupError
-            return contact
+    def submit_request_with_info(
+        self,
+        rm: str | ResourceContact,
+        rsl: object,
+        job_state_mask: int = JobState.ALL,
+        callback_contact: str | None = None,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> JobInfo:
+        """`submit_request`, with all that the job manager answers
+        (globus_gram_client_job_request_with_info).
 
-        return self._request(
-            f"submit to {rm}", convert, attr, timeout,
-            lambda attributes, token: lib.globus_gram_client_register_job_request(
-                rm.encode(), rsl.encode(), int(job_state_mask),
-                ffi.NULL if callback_contact is None else callback_contact.encode(),
-                attributes, _ON_REPLY, token,
+        Returns:
+            The contact and what came with it; `JobInfo.failure_code` is
+            `GramError.WAITING_FOR_COMMIT` of a job that waits for the second phase.
+        """
+        return self.register_submit_request_with_info(
+            rm, rsl, job_state_mask, callback_contact, attr=attr, timeout=timeout
+        ).result()
+
+    def register_submit_request_with_info(
+        self,
+        rm: str | ResourceContact,
+        rsl: object,
+        job_state_mask: int = JobState.ALL,
+        callback_contact: str | None = None,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> Operation[JobInfo]:
+        """`submit_request_with_info` as an operation."""
+        return self._submission(
+            rm, rsl, job_state_mask, callback_contact or self._default_contact, attr, timeout,
+            lambda info: info,
+        )  # fmt: skip
+
+    def _submission(
+        self,
+        rm: str | ResourceContact,
+        rsl: object,
+        mask: int,
+        callback: str | None,
+        attr: GramClientAttr | None,
+        timeout: float | None,
+        convert: Callable[[JobInfo], T],
+    ) -> Operation[T]:
+        contact = str(ResourceContact.parse(rm))
+        return self._question(
+            f"submit to {contact}",
+            # of a job that waits for its commit, that is no failure
+            lambda info: bool(info.contact) and info.failure_code in _TAKEN,
+            convert, attr, timeout,
+            lambda attributes, token: lib.globus_gram_client_register_job_request_with_info(
+                contact.encode(), str(rsl).encode(), int(mask),
+                ffi.NULL if callback is None else callback.encode(), attributes, INFO, token,
             ),
         )  # fmt: skip
 
     def status(
         self,
-        job_contact: str,
+        job_contact: str | JobContact,
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
-    ) -> JobStatus:
+        timeout: float | None = TIMEOUT,
+    ) -> JobInfo:
         """Ask the job manager (globus_gram_client_job_status_with_info).
 
         Raises:
             GramClientConnectionError: no job manager answers: the job is long over, or its job
                 manager has died.
+            GramClientFileNotFoundError: its job manager does not know it: it is over.
         """
         return self.register_status(job_contact, attr=attr, timeout=timeout).result()
 
     def register_status(
         self,
-        job_contact: str,
+        job_contact: str | JobContact,
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
-    ) -> Operation[JobStatus]:
+        timeout: float | None = TIMEOUT,
+    ) -> Operation[JobInfo]:
         """`status` as an operation (globus_gram_client_register_job_status_with_info)."""
-        what = f"status of {job_contact}"
-        attr = self._attr(attr)
-
-        def convert(event: Any) -> JobStatus:
-            _, _, packed = text_of(event.text).partition(_RECORD)
-            told = dict(pair.split(_UNIT, 1) for pair in packed.split(_RECORD) if _UNIT in pair)
-            if event.a == 0 and event.code:
-                raise gram_error(event.code, what, credential=attr.get_credential())
-            return JobStatus(JobState(event.a), event.code, told)
-
-        operation = Operation(what, convert, keep=attr)
-        return self._enrolled(
-            operation, timeout,
-            lambda token: lib.globus_gram_client_register_job_status_with_info(
-                job_contact.encode(), attr.pointer(), _ON_INFO, token
+        return self._question(
+            f"status of {job_contact}",
+            # of a job that has failed, the code is its own
+            lambda info: info.state != 0 or not info.failure_code,
+            lambda info: replace(info, contact=str(job_contact)), attr, timeout,
+            lambda attributes, token: lib.globus_gram_client_register_job_status_with_info(
+                job_text(job_contact), attributes, INFO, token
             ),
         )  # fmt: skip
 
     def cancel(
         self,
-        job_contact: str,
+        job_contact: str | JobContact,
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = TIMEOUT,
     ) -> None:
         """Cancel a job (globus_gram_client_job_cancel); it then fails with USER_CANCELLED."""
         self.register_cancel(job_contact, attr=attr, timeout=timeout).result()
 
     def register_cancel(
         self,
-        job_contact: str,
+        job_contact: str | JobContact,
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = TIMEOUT,
     ) -> Operation[None]:
         """`cancel` as an operation (globus_gram_client_register_job_cancel)."""
         return self._request(
             f"cancel {job_contact}", _nothing, attr, timeout,
             lambda attributes, token: lib.globus_gram_client_register_job_cancel(
-                job_contact.encode(), attributes, _ON_REPLY, token
+                job_text(job_contact), attributes, REPLY, token
             ),
         )  # fmt: skip
 
     def signal(
         self,
-        job_contact: str,
+        job_contact: str | JobContact,
         signal: JobSignal,
         argument: str = "",
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = TIMEOUT,
     ) -> JobState:
         """Send a signal to a job's manager (globus_gram_client_job_signal).
 
@@ -355,50 +447,116 @@ class GramClient(Handle):
 
     def register_signal(
         self,
-        job_contact: str,
+        job_contact: str | JobContact,
         signal: JobSignal,
         argument: str = "",
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = TIMEOUT,
     ) -> Operation[JobState]:
         """`signal` as an operation (globus_gram_client_register_job_signal)."""
-
-        def convert(event: Any, _: str) -> JobState:
-            if event.code:
-                raise LookupError
-            return JobState(event.a)
-
         return self._request(
-            f"{signal.name} {job_contact}", convert, attr, timeout,
+            f"{signal.name} {job_contact}", _state, attr, timeout,
             lambda attributes, token: lib.globus_gram_client_register_job_signal(
-                job_contact.encode(), signal, argument.encode() if argument else ffi.NULL,
-                attributes, _ON_REPLY, token,
+                job_text(job_contact), signal, argument.encode() if argument else ffi.NULL,
+                attributes, REPLY, token,
             ),
         )  # fmt: skip
 
-    def ping(
+    def refresh_credentials(
         self,
-        rm: str,
+        job_contact: str | JobContact,
+        credential: Credential | None = None,
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = TIMEOUT,
+    ) -> None:
+        """Give a job a new proxy (globus_gram_client_job_refresh_credentials).
+
+        Args:
+            job_contact: which job.
+            credential: what the proxy is made of; the client's, as found now, when None.
+            attr: credential and delegation for this request.
+            timeout: seconds.
+        """
+        self.register_refresh_credentials(
+            job_contact, credential, attr=attr, timeout=timeout
+        ).result()
+
+    def register_refresh_credentials(
+        self,
+        job_contact: str | JobContact,
+        credential: Credential | None = None,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> Operation[None]:
+        """`refresh_credentials` as an operation."""
+        fresh = usable(credential or self._credential)
+        return self._request(
+            f"refresh the credential of {job_contact}", _nothing,
+            attr if attr is not None else GramClientAttr(credential=fresh), timeout,
+            lambda attributes, token: lib.globus_gram_client_register_job_refresh_credentials(
+                job_text(job_contact), fresh.gss(), attributes, REPLY, token
+            ),
+        )  # fmt: skip
+
+    # --- resource managers -----------------------------------------------------------------------
+
+    def ping(
+        self,
+        rm: str | ResourceContact,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
     ) -> None:
         """Check that a gatekeeper lets us in and has the service (globus_gram_client_ping)."""
         self.register_ping(rm, attr=attr, timeout=timeout).result()
 
     def register_ping(
         self,
-        rm: str,
+        rm: str | ResourceContact,
         *,
         attr: GramClientAttr | None = None,
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = TIMEOUT,
     ) -> Operation[None]:
         """`ping` as an operation (globus_gram_client_register_ping)."""
+        contact = str(ResourceContact.parse(rm))
         return self._request(
-            f"ping {rm}", _nothing, attr, timeout,
+            f"ping {contact}", _nothing, attr, timeout,
             lambda attributes, token: lib.globus_gram_client_register_ping(
-                rm.encode(), attributes, _ON_REPLY, token
+                contact.encode(), attributes, REPLY, token
+            ),
+        )  # fmt: skip
+
+    def get_jobmanager_version(
+        self,
+        rm: str | ResourceContact,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> Mapping[str, str]:
+        """What a job manager says of itself (globus_gram_client_get_jobmanager_version).
+
+        Returns:
+            Such as ``toolkit-version`` and ``version``.
+        """
+        return self.register_get_jobmanager_version(rm, attr=attr, timeout=timeout).result()
+
+    def register_get_jobmanager_version(
+        self,
+        rm: str | ResourceContact,
+        *,
+        attr: GramClientAttr | None = None,
+        timeout: float | None = TIMEOUT,
+    ) -> Operation[Mapping[str, str]]:
+        """`get_jobmanager_version` as an operation."""
+        contact = str(ResourceContact.parse(rm))
+        return self._question(
+            f"version of {contact}", lambda info: not info.failure_code,
+            lambda info: info.extensions, attr, timeout,
+            lambda attributes, token: lib.globus_gram_client_register_get_jobmanager_version(
+                contact.encode(), attributes, INFO, token
             ),
         )  # fmt: skip
 
@@ -413,169 +571,13 @@ class GramClient(Handle):
         """Version of the GRAM protocol (globus_gram_client_version)."""
         return int(lib.globus_gram_client_version())
 
-    # --- how it is done ---------------------------------------------------------------------
 
-    def _credential_now(self) -> Credential:
-        if self._credential is not None:
-            return self._credential
-        try:
-            return Credential.default()
-        except CredentialError as error:
-            raise _unusable(error) from error
-
-    def _attr(self, attr: GramClientAttr | None) -> GramClientAttr:
-        """Every request names its credential: the library's own default is the one that was
-        there when it came up, and may have expired since."""
-        self._require_open()
-        if attr is not None and attr.get_credential() is not None:
-            return attr
-        mode = attr.get_delegation_mode() if attr is not None else Delegation.LIMITED
-        credential = self._credential_now()
-        if credential.expired:
-            # the server would break off without a word
-            raise _expired(credential)
-        return GramClientAttr(credential=credential, delegation_mode=mode)
-
-    def _request(
-        self,
-        what: str,
-        convert: Callable[[Any, str], T],
-        attr: GramClientAttr | None,
-        timeout: float | None,
-        call: Callable[[Any, Any], int],
-    ) -> Operation[T]:
-        attributes = self._attr(attr)
-
-        def outcome(event: Any) -> T:
-            contact, _, message = text_of(event.text).partition(_RECORD)
-            try:
-                return convert(event, contact)
-            except LookupError:
-                raise gram_error(event.code, what, message, attributes.get_credential()) from None
-
-        operation = Operation(what, outcome, keep=attributes)
-        return self._enrolled(
-            operation, timeout, lambda token: call(attributes.pointer(), token),
-            attributes.get_credential(),
-        )  # fmt: skip
-
-    def _enrolled(
-        self,
-        operation: Operation[T],
-        timeout: float | None,
-        call: Callable[[Any], int],
-        credential: Credential | None = None,
-    ) -> Operation[T]:
-        token = runtime.enrol(operation.complete)
-        code = call(ffi.cast("void *", token))
-        if code != 0:
-            runtime.withdraw(token)
-            raise gram_error(code, operation.what, credential=credential)
-        operation.limit(timeout)
-        return operation
+_TAKEN = (0, GramError.WAITING_FOR_COMMIT)
 
 
-def _expired(credential: Credential) -> GramClientException:
-    return gram_error(
-        GramError.USER_PROXY_EXPIRED,
-        "GRAM client",
-        f"{credential.subject} expired at {credential.not_after:%Y-%m-%d %H:%M:%S} UTC",
-    )
+def _nothing(_: Any) -> None:
+    """The answer says no more than that it is done."""
 
 
-def _unusable(error: CredentialError) -> GramClientCredentialError:
-    return GramClientCredentialError(
-        error.msg, code=GramError.USER_PROXY_NOT_FOUND, library="globus_gram_client",
-        causes=error.causes, hint=error.hint,
-    )  # fmt: skip
-
-
-def _nothing(event: Any, contact: str) -> None:
-    if event.code:
-        raise LookupError
-
-
-def _disallow(contact: str, token: int) -> None:
-    code = lib.globus_gram_client_callback_disallow(contact.encode())
-    runtime.withdraw(token)
-    if code != 0:
-        log.debug("callback contact %s: GRAM error %d when it was closed", contact, code)
-
-
-def _disallow_all(contacts: dict[str, int]) -> None:
-    while contacts:
-        _disallow(*contacts.popitem())
-
-
-_bring_up_lock = threading.Lock()
-_brought_up = False
-_default_credential: Credential | None = None
-
-
-def _bring_up(credential: Credential | None) -> None:
-    """Activate the GRAM client, which wants a usable default credential at that moment."""
-    global _brought_up
-    with _bring_up_lock:
-        runtime.require()
-        if _brought_up:
-            return
-        found = contextlib.nullcontext() if credential is None else _as_default(credential)
-        if credential is None:
-            try:
-                credential = Credential.default()
-            except CredentialError as error:
-                raise _unusable(error) from error
-        if credential.expired:
-            raise _expired(credential)
-        with found:
-            try:
-                runtime.activate("GRAM_CLIENT")
-            except GlobusException as error:
-                if error.code is None:
-                    raise
-                raise gram_error(error.code, "GRAM client", credential=credential) from error
-        _brought_up = True
-
-
-@contextlib.contextmanager
-def _as_default(credential: Credential) -> Iterator[None]:
-    """Make it what GSI finds, for a moment, unless it comes from there.
-
-    The C library offers no other way to bring it up with a credential that is in memory only.
-    """
-    import tempfile  # rarely needed, and slow to import
-
-    before = os.environ.get("X509_USER_PROXY")
-    with tempfile.TemporaryDirectory(prefix="pyglobus-") as directory:
-        path = Path(directory) / "credential.pem"
-        held = credential.path
-        credential.write(path)
-        credential._path = held
-        os.environ["X509_USER_PROXY"] = str(path)
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["X509_USER_PROXY"]
-            else:
-                os.environ["X509_USER_PROXY"] = before
-
-
-def _set_default_credential(credential: Credential) -> None:
-    """The credential with which callback listeners accept (globus_gram_client_set_credentials)."""
-    global _default_credential
-    with _bring_up_lock:
-        if _default_credential is not None and (
-            _default_credential.certificates == credential.certificates
-        ):
-            return
-        # the library takes it over, and releases it when another one comes
-        check_gram(
-            lib.globus_gram_client_set_credentials(credential.new_gss()[0]), "set credentials"
-        )
-        _default_credential = credential
-
-
-_ON_REPLY = ffi.addressof(lib, "cog_on_gram_reply")
-_ON_STATE = ffi.addressof(lib, "cog_on_gram_state")
-_ON_INFO = ffi.addressof(lib, "cog_on_gram_info")
+def _state(event: Any) -> JobState:
+    return JobState(event.a)

@@ -25,6 +25,7 @@ __all__ = [
     "GramClientCredentialError",
     "GramClientException",
     "GramClientFileNotFoundError",
+    "GramClientJobLostError",
     "GramClientPermissionError",
     "GramClientTimeoutError",
     "GramClientValueError",
@@ -46,6 +47,10 @@ class GramClientPermissionError(GramClientException, PermissionError):
 
 class GramClientConnectionError(GramClientException, ConnectionError):
     """The gatekeeper or job manager cannot be reached."""
+
+
+class GramClientJobLostError(GramClientException):
+    """Nothing more can be learned of a job: it may go on, or have ended."""
 
 
 class GramClientTimeoutError(GramClientException, GlobusTimeoutError):

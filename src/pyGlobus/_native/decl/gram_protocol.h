@@ -198,3 +198,6 @@ static globus_module_descriptor_t *const GLOBUS_GRAM_PROTOCOL_MODULE;
 
 /* texts */
 const char *globus_gram_protocol_error_string(int error_code);
+
+/* listeners */
+int globus_gram_protocol_callback_disallow(char *callback_contact);

@@ -50,7 +50,7 @@ void cog_on_ftp_data(
 void cog_on_gram_reply(
     void *arg, globus_gram_protocol_error_t failure, const char *contact,
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
-void cog_on_gram_state(void *arg, char *contact, int state, int failure);
+int cog_gram_listen(cog_token token, char **contact);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);

@@ -35,8 +35,9 @@ enum
     COG_EVENT_PUMP,             /* a: bytes moved, code: errno of the local side, object: error */
     COG_EVENT_GRAM_REPLY,       /* code: of the request, a: job state, b: of the job, text: contact
                                    and the error's message */
-    COG_EVENT_GRAM_STATE,       /* code: of the job, a: job state, text: contact */
-    COG_EVENT_GRAM_INFO,        /* code: of the job, a: job state, text: contact and extensions */
+    COG_EVENT_GRAM_STATE,       /* a job manager tells: as the next */
+    COG_EVENT_GRAM_INFO,        /* code: of the job or request, a: job state, text: contact, the
+                                   error's message, and extensions */
     COG_EVENT_LISTENER_CLOSED,
     COG_EVENT_SHUTDOWN_ASKED,   /* a client asked a GASS server to shut down */
     COG_EVENT_BATCH,            /* code: errno here, a: bytes, b: number of the file, and its error */
@@ -56,8 +57,10 @@ void cog_on_ftp_data(
 void cog_on_gram_reply(
     void *arg, globus_gram_protocol_error_t failure, const char *contact,
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
-void cog_on_gram_state(void *arg, char *contact, int state, int failure);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+/* Listens for what job managers tell: events of kind COG_EVENT_GRAM_STATE for `token`.  `contact`
+ * is for free(), and for globus_gram_protocol_callback_disallow().  Returns GRAM's error code. */
+int cog_gram_listen(cog_token token, char **contact);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 /* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */

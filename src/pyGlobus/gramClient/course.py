@@ -1,0 +1,207 @@
+"""The states of jobs, in their order, from the messages of job managers and from asking them."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+
+from .._core.errors import HandleClosedError
+from .._core.runtime import runtime
+from .constants import JobState
+from .contacts import JobContact
+from .info import JobInfo
+
+__all__ = ["Course", "InOrder", "Tracker"]
+
+_OVERTAKEN = 0.5
+"""Seconds that a job's end is held back for the message of its beginning."""
+
+# A job's states come in this order.  A batch system may take a job back, though.
+_RANK = {
+    JobState.UNSUBMITTED: 0,
+    JobState.STAGE_IN: 1,
+    JobState.PENDING: 2,
+    JobState.ACTIVE: 3,
+    JobState.SUSPENDED: 3,
+    JobState.STAGE_OUT: 4,
+    JobState.DONE: 5,
+    JobState.FAILED: 5,
+}
+
+
+class InOrder:
+    """Passes messages on in the order in which they were sent.
+
+    A job manager sends each over a connection of its own, and two of a job at once: of a hundred
+    short jobs that are submitted together some end before they begin.  So the end of a job of whose
+    beginning nothing has come yet is held back for a moment.  Everything here is on the drainer.
+    """
+
+    def __init__(self, tell: Callable[[JobInfo], object]) -> None:
+        """`tell` gets them."""
+        self._tell = tell
+        self._begun: set[str] = set()
+        self._held: dict[str, JobInfo] = {}
+
+    def __call__(self, info: JobInfo) -> None:
+        """A message has come."""
+        job = info.contact
+        if not info.state.is_final:
+            if info.state & (JobState.ACTIVE | JobState.SUSPENDED):
+                self._begun.add(job)
+            try:
+                self._tell(info)
+            finally:
+                self._release(job)
+        elif job in self._begun:
+            self._begun.discard(job)
+            self._tell(info)
+        else:
+            self._held[job] = info
+            runtime.later(_OVERTAKEN, lambda: self._release(job))
+
+    def _release(self, job: str) -> None:
+        held = self._held.pop(job, None)
+        if held is not None:
+            self._begun.discard(job)
+            self._tell(held)
+
+
+class Course:
+    """The states of one job so far.
+
+    What is learned by asking may be told once more, and be ahead of messages.  The course has each
+    change once, and no state that has been overtaken.
+    """
+
+    __slots__ = ("__weakref__", "_changed", "_wakers", "history", "problem", "told")
+
+    def __init__(self) -> None:
+        self.history: list[JobInfo] = []
+        self.problem: Exception | None = None
+        """Why nothing more will be learned."""
+        self.told = False
+        """Whether the job manager's messages reach us."""
+        self._changed = threading.Condition()
+        self._wakers: list[Callable[[], None]] = []
+
+    @property
+    def last(self) -> JobInfo | None:
+        """What was learned last."""
+        return self.history[-1] if self.history else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.problem is not None or (bool(self.history) and self.history[-1].state.is_final)
+
+    def note(self, info: JobInfo) -> None:
+        """Enter what was learned."""
+        with self._changed:
+            if self.problem is not None or not self._is_news(info):
+                return
+            self.history.append(info)
+            self._wake()
+
+    def fail(self, problem: Exception) -> None:
+        """Nothing more will be learned."""
+        with self._changed:
+            if not self.is_over:
+                self.problem = problem
+                self._wake()
+
+    def wait(self, index: int, timeout: float | None) -> bool:
+        """Wait until there are more than `index` states, or no more will come; tells if so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.has(index), timeout)
+
+    def has(self, index: int) -> bool:
+        """Whether there are more than `index` states, or no more will come."""
+        return len(self.history) > index or self.is_over
+
+    def when(self, index: int, waker: Callable[[], None]) -> None:
+        """Call `waker` at the next change, or now if `has(index)`; it must not block."""
+        with self._changed:
+            if not self.has(index):
+                self._wakers.append(waker)
+                return
+        waker()
+
+    def forget(self, waker: Callable[[], None]) -> None:
+        """It need not be called any more."""
+        with self._changed:
+            if waker in self._wakers:
+                self._wakers.remove(waker)
+
+    def _is_news(self, info: JobInfo) -> bool:
+        if not self.history:
+            return info.state != 0
+        last = self.history[-1]
+        if last.state.is_final or info.state == last.state or info.state == 0:
+            return False
+        overtaken = _RANK.get(info.state, 3) < _RANK.get(last.state, 3)
+        return not overtaken or any(info.state == before.state for before in self.history)
+
+    def _wake(self) -> None:
+        wakers, self._wakers = self._wakers, []
+        self._changed.notify_all()
+        for waker in wakers:
+            waker()
+
+
+class Tracker:
+    """Sorts what comes in at one callback contact by jobs."""
+
+    def __init__(self) -> None:
+        self.contact: str | None = None
+        """Where job managers tell it."""
+        self._lock = threading.Lock()
+        self._courses: weakref.WeakValueDictionary[str, Course] = weakref.WeakValueDictionary()
+        # a job's first messages may come before the answer that names it
+        self._early: dict[str, Course] = {}
+        self._expected = 0
+
+    def expect(self) -> None:
+        """A submission is under way."""
+        with self._lock:
+            self._expected += 1
+
+    def expected(self) -> None:
+        """It is over."""
+        with self._lock:
+            self._expected -= 1
+            if not self._expected:
+                self._early.clear()
+
+    def claim(self, contact: str) -> Course:
+        """The course of a job."""
+        key = _key(contact)
+        with self._lock:
+            course = self._courses.get(key) or self._early.pop(key, None) or Course()
+            self._courses[key] = course
+            return course
+
+    def tell(self, info: JobInfo) -> None:
+        """A job manager's message (on the drainer)."""
+        key = _key(info.contact)
+        with self._lock:
+            course = self._courses.get(key)
+            if course is None:
+                if not self._expected:
+                    return
+                course = self._early.setdefault(key, Course())
+        course.told = True
+        course.note(info)
+
+    def close(self) -> None:
+        """Wake who waits."""
+        with self._lock:
+            courses = list(self._courses.values())
+        for course in courses:
+            course.fail(HandleClosedError("the GramClient of this job is closed"))
+
+
+def _key(contact: str) -> str:
+    # a job manager that was started again listens elsewhere
+    return JobContact.parse(contact).path

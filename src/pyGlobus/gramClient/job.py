@@ -1,0 +1,431 @@
+"""`GramJob`: one job, and its states as they come."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from .._core.errors import GlobusDeadlockError, GlobusException, GlobusTimeoutError
+from .._core.operation import Operation
+from .._core.runtime import Timer, runtime
+from .._core.workers import run_in_background
+from ..security.credential import Credential
+from .constants import JobSignal, JobState
+from .course import Course
+from .errors import GramClientJobLostError
+from .info import JobInfo
+
+if TYPE_CHECKING:
+    from .client import GramClient
+
+__all__ = ["GramJob", "JobStates"]
+
+# Seconds without news until the job manager is asked, at first and at most.  Asking costs a GSI
+# handshake there, and is needed only where its messages do not get through.
+_FIRST_ASK, _SLOWEST_ASK = 5.0, 60.0
+_TOLD_ASK, _SLOWEST_TOLD_ASK = 60.0, 600.0
+_ASK_TIMEOUT = 15.0
+# News of the end may be on its way when the job manager has let go of the job.
+_LAST_NEWS = 2.0
+# Questions that a job manager may leave unanswered before it is given up.
+_PATIENCE = 3
+
+
+class GramJob:
+    """A job that was submitted by `GramClient.submit`, or picked up by `GramClient.job`.
+
+    It is no more than its contact: keep that, and any process of the same user can go on.
+
+    >>> with GramClient() as client:
+    ...     contact = client.submit(rm, "&(executable=/bin/sleep)(arguments=60)").contact
+    >>> with GramClient() as client:
+    ...     job = client.job(contact)
+    ...     job.cancel()
+    ...     print(job.wait(timeout=30).failure)
+    the user cancelled the job
+    """
+
+    def __init__(
+        self,
+        client: GramClient,
+        contact: str,
+        course: Course,
+        *,
+        two_phase: bool = False,
+        attach: bool = False,
+    ) -> None:
+        """For `GramClient`."""
+        self.client = client
+        self.contact = contact
+        """Names the job: see `JobContact`."""
+        self._course = course
+        self._two_phase = two_phase
+        self._committed = not two_phase
+        self._ended = not two_phase
+        self._attach = attach
+        self._lock = threading.Lock()
+        self._watchers = 0
+        self._timer: Timer | None = None
+        self._pause = 0.0
+        self._heard = 0
+        self._unanswered = 0
+
+    # --- its states --------------------------------------------------------------------------
+
+    @property
+    def info(self) -> JobInfo | None:
+        """What was learned last; None when nothing was yet."""
+        return self._course.last
+
+    @property
+    def state(self) -> JobState | None:
+        """The last state that was learned, without asking: see `status`."""
+        last = self._course.last
+        return None if last is None else last.state
+
+    def status(self, *, timeout: float | None = 60.0) -> JobInfo:
+        """Ask its job manager (globus_gram_client_job_status_with_info).
+
+        Args:
+            timeout: seconds.
+        """
+        info = self.client.status(self.contact, timeout=timeout)
+        self._course.note(info)
+        return info
+
+    def states(self, timeout: float | None = None) -> JobStates:
+        """Its states, from the first that is known to the last: for ``for`` and ``async for``.
+
+        They come by the job manager's messages.  Where none come (a firewall), it is asked, after
+        5 s and then ever more seldom, up to a minute.
+
+        Args:
+            timeout: seconds until the last; None for as long as it takes.  The job is not
+                cancelled when they have passed.
+
+        Raises:
+            GlobusTimeoutError: `timeout` has passed.
+            GramClientJobLostError: its job manager does not know it, or does not answer.
+        """
+        return JobStates(self, timeout)
+
+    def wait(self, timeout: float | None = None) -> JobInfo:
+        """Wait for its end; returns what its job manager told then, of a failure, too.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            GlobusTimeoutError: `timeout` has passed; the job goes on.
+            GramClientJobLostError: as `states`.
+        """
+        for _ in self.states(timeout):
+            pass
+        assert self.info is not None
+        return self.info
+
+    async def wait_async(self, timeout: float | None = None) -> JobInfo:
+        """`wait`, for ``await``."""
+        async for _ in self.states(timeout):
+            pass
+        assert self.info is not None
+        return self.info
+
+    # --- its control -------------------------------------------------------------------------
+
+    @property
+    def committed(self) -> bool:
+        """Whether it may run: False until the `commit` that its RSL asked for."""
+        return self._committed
+
+    def commit(self, *, timeout: float | None = 60.0) -> None:
+        """The second phase of a submission with two-phase commit: now it may run.
+
+        A job manager that hears of no commit in time throws the job away: so a submission whose
+        answer was lost leaves no job behind, and can be repeated.  The end is committed, too, by
+        `states` and `wait` when they have told of it.
+        """
+        self.signal(JobSignal.COMMIT_REQUEST, timeout=timeout)
+        self._committed = True
+
+    def commit_extend(self, seconds: int, *, timeout: float | None = 60.0) -> None:
+        """Ask for more time to commit."""
+        self.signal(JobSignal.COMMIT_EXTEND, str(seconds), timeout=timeout)
+
+    def cancel(self, *, timeout: float | None = 60.0) -> None:
+        """Cancel it; it then fails with `GramError.USER_CANCELLED`."""
+        self.client.cancel(self.contact, timeout=timeout)
+
+    def suspend(self, *, timeout: float | None = 60.0) -> None:
+        """Have the batch system stop it for now, where it can."""
+        self.signal(JobSignal.SUSPEND, timeout=timeout)
+
+    def resume(self, *, timeout: float | None = 60.0) -> None:
+        """Let it go on after `suspend`."""
+        self.signal(JobSignal.RESUME, timeout=timeout)
+
+    def set_priority(self, priority: str, *, timeout: float | None = 60.0) -> None:
+        """Change its priority, in the batch system's own terms, where it can."""
+        self.signal(JobSignal.PRIORITY, priority, timeout=timeout)
+
+    def update_stdio(self, rsl: object, *, timeout: float | None = 60.0) -> None:
+        """Send its output elsewhere: an RSL of `stdout`, `stderr` and `remote_io_url`."""
+        self.signal(JobSignal.STDIO_UPDATE, str(rsl), timeout=timeout)
+
+    def stop_manager(self, *, timeout: float | None = 60.0) -> None:
+        """End its job manager's care for it, without ending the job: to restart that later."""
+        self.signal(JobSignal.STOP_MANAGER, timeout=timeout)
+
+    def signal(
+        self, signal: JobSignal, argument: str = "", *, timeout: float | None = 60.0
+    ) -> JobState:
+        """Send any signal to its manager: see `GramClient.signal`."""
+        return self.client.signal(self.contact, signal, argument, timeout=timeout)
+
+    def refresh_credentials(
+        self, credential: Credential | None = None, *, timeout: float | None = 60.0
+    ) -> None:
+        """Give it a new proxy before its own expires: see `GramClient.refresh_credentials`."""
+        self.client.refresh_credentials(self.contact, credential, timeout=timeout)
+
+    def __repr__(self) -> str:
+        state = self.state
+        return f"<GramJob {self.contact} {'' if state is None else state.name}>".replace(" >", ">")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a GramJob cannot be pickled: pickle its contact, and use client.job()")
+
+    # --- how news are got ----------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Somebody waits: listen, and ask where nothing comes."""
+        with self._lock:
+            self._watchers += 1
+            if self._watchers > 1 or self._course.is_over:
+                return
+            attach, self._attach = self._attach, False
+            self._unanswered = 0
+            self._schedule()
+        if attach:
+            try:
+                self.client.register_job_callback_registration(
+                    self.contact, JobState.ALL, self.client._listener(), timeout=_ASK_TIMEOUT
+                ).add_done_callback(self._attached)
+            except GlobusException as error:
+                self._course.fail(error)
+
+    def _unwatch(self) -> None:
+        with self._lock:
+            self._watchers -= 1
+            if not self._watchers and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _schedule(self) -> None:
+        heard = len(self._course.history)
+        first, most = (
+            (_TOLD_ASK, _SLOWEST_TOLD_ASK) if self._course.told else (_FIRST_ASK, _SLOWEST_ASK)
+        )
+        quiet = self._pause and heard == self._heard and not self._unanswered
+        self._pause = min(self._pause * 2, most) if quiet else first
+        if self._unanswered:
+            self._pause = _FIRST_ASK
+        self._heard = heard
+        self._timer = runtime.later(self._pause, lambda: run_in_background(self._ask))
+
+    def _ask(self) -> None:
+        """On a thread of its own: a name may have to be looked up."""
+        if self._course.is_over:
+            return
+        try:
+            self.client.register_status(self.contact, timeout=_ASK_TIMEOUT).add_done_callback(
+                self._answered
+            )
+        except Exception as error:
+            self._unanswered_by(error)
+
+    def _attached(self, operation: Operation[JobState]) -> None:
+        error = operation.exception(0)
+        if error is None:
+            self._course.told = True
+            # it says the state and no more: of the end there is more to know
+            if operation.result(0).is_final:
+                run_in_background(self._ask)
+            else:
+                self._course.note(JobInfo(self.contact, operation.result(0)))
+        elif isinstance(error, FileNotFoundError):
+            self._lose(error)
+        # otherwise it is asked soon
+
+    def _answered(self, operation: Operation[JobInfo]) -> None:
+        error = operation.exception(0)
+        if error is not None:
+            self._unanswered_by(error)
+            return
+        self._unanswered = 0
+        self._course.note(operation.result(0))
+        self._again()
+
+    def _unanswered_by(self, error: BaseException) -> None:
+        self._unanswered += 1
+        if isinstance(error, FileNotFoundError) or self._unanswered >= _PATIENCE:
+            runtime.later(_LAST_NEWS, lambda: self._lose(error))
+        else:
+            self._again()
+
+    def _again(self) -> None:
+        with self._lock:
+            if self._watchers and not self._course.is_over:
+                self._schedule()
+
+    def _lose(self, error: BaseException) -> None:
+        if isinstance(error, FileNotFoundError):
+            why = "its job manager does not know it (any more)"
+        else:
+            why = f"its job manager does not answer: {getattr(error, 'msg', error)}"
+        state = self.state
+        last = "unknown" if state is None else state.name
+        lost = GramClientJobLostError(
+            f"job {self.contact} is lost: {why}; its last state was {last}",
+            code=getattr(error, "code", None),
+            library="globus_gram_client",
+            hint="a job that is over is forgotten soon; one whose job manager has died can be "
+            f"restarted with the RSL &(restart={self.contact})",
+        )
+        lost.__cause__ = error
+        self._course.fail(lost)
+
+    def _end_commit(self) -> Operation[JobState] | None:
+        """Tell the job manager that we know of the end: then it can forget the job."""
+        if self._ended:
+            return None
+        self._ended = True
+        try:
+            return self.client.register_signal(
+                self.contact, JobSignal.COMMIT_END, timeout=_ASK_TIMEOUT
+            )
+        except GlobusException:
+            runtime.report("%r: the end could not be committed", self)
+            return None
+
+
+class JobStates:
+    """An iterator over a job's states, and an asynchronous one: see `GramJob.states`."""
+
+    def __init__(self, job: GramJob, timeout: float | None) -> None:
+        self._job = job
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._index = 0
+        self._watching = False
+
+    def __iter__(self) -> Iterator[JobState]:
+        return self
+
+    def __next__(self) -> JobState:
+        course = self._job._course
+        if not course.has(self._index):
+            self._begin()
+            if runtime.on_drainer():
+                raise GlobusDeadlockError("a callback cannot wait for a job")
+            try:
+                known = course.wait(self._index, self._left())
+            except BaseException:
+                self.close()
+                raise
+            if not known:
+                raise self._late()
+        state = self._take()
+        if state is None:
+            operation = self._job._end_commit()
+            if operation is not None:
+                operation.wait()
+            raise StopIteration
+        return state
+
+    def __aiter__(self) -> AsyncIterator[JobState]:
+        return self
+
+    async def __anext__(self) -> JobState:
+        import asyncio  # 30 ms to import; whoever awaits has it already
+
+        course = self._job._course
+        if not course.has(self._index):
+            self._begin()
+            loop = asyncio.get_running_loop()
+            changed = asyncio.Event()
+
+            def wake() -> None:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(changed.set)
+
+            course.when(self._index, wake)
+            try:
+                await asyncio.wait_for(changed.wait(), self._left())
+            except TimeoutError:
+                raise self._late() from None
+            except BaseException:
+                self.close()
+                raise
+            finally:
+                course.forget(wake)
+        state = self._take()
+        if state is None:
+            operation = self._job._end_commit()
+            if operation is not None:
+                await operation
+            raise StopAsyncIteration
+        return state
+
+    def close(self) -> None:
+        """Ask no more."""
+        if self._watching:
+            self._watching = False
+            self._job._unwatch()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        if not self._watching:
+            self._watching = True
+            self._job._watch()
+
+    def _left(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _late(self) -> GlobusTimeoutError:
+        self.close()
+        state = self._job.state
+        last = "nothing is known of it" if state is None else f"it is {state.name}"
+        return GlobusTimeoutError(
+            f"job {self._job.contact} did not end within {self._timeout:g} s: {last}, and goes on"
+        )
+
+    def _take(self) -> JobState | None:
+        """The next state, which is there, or None at the end."""
+        course = self._job._course
+        if self._index < len(course.history):
+            self._index += 1
+            state = course.history[self._index - 1].state
+            if state.is_final:
+                self.close()
+            return state
+        self.close()
+        if course.problem is not None:
+            raise course.problem
+        return None

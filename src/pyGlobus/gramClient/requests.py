@@ -1,0 +1,155 @@
+"""How a request to a gatekeeper or job manager is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .._core.handles import Handle
+from .._core.operation import Operation
+from .._core.runtime import log, runtime
+from .._native import ffi, lib
+from ..security.credential import Credential
+from .activation import bring_up, expired, set_default_credential, usable
+from .attr import GramClientAttr
+from .constants import Delegation
+from .contacts import JobContact
+from .course import InOrder
+from .errors import gram_error
+from .info import JobInfo, info_of, reply_of
+
+__all__ = ["TIMEOUT", "GramRequests", "job_text"]
+
+T = TypeVar("T")
+
+TIMEOUT = 60.0
+"""Seconds that a request may take."""
+
+REPLY = ffi.addressof(lib, "cog_on_gram_reply")
+INFO = ffi.addressof(lib, "cog_on_gram_info")
+
+
+class GramRequests(Handle):
+    """The requests of one client, and the contacts at which it is called back."""
+
+    def __init__(self, credential: Credential | None) -> None:
+        bring_up(credential)
+        self._credential = credential
+        # token by contact; shared with the finalizer, so it must not be this object
+        self._contacts: dict[str, int] = {}
+        contacts = self._contacts
+        super().__init__(lambda: _disallow_all(contacts))
+
+    def _attr(self, attr: GramClientAttr | None) -> GramClientAttr:
+        """Every request names its credential: the library's own default is the one that was
+        there when it came up, and may have expired since."""
+        self._require_open()
+        if attr is not None and attr.get_credential() is not None:
+            return attr
+        mode = attr.get_delegation_mode() if attr is not None else Delegation.LIMITED
+        credential = usable(self._credential)
+        if credential.expired:
+            # the server would break off without a word
+            raise expired(credential)
+        return GramClientAttr(credential=credential, delegation_mode=mode)
+
+    def _listen(self, tell: Callable[[JobInfo], object]) -> str:
+        """Call `tell` on the drainer for each message of a job manager, in the order of sending;
+        returns the contact."""
+        self._require_open()
+        set_default_credential(usable(self._credential))
+        in_order = InOrder(tell)
+
+        def heard(event: Any) -> None:
+            in_order(info_of(event))
+
+        token = runtime.enrol(heard, once=False)
+        place = ffi.new("char **")
+        code = lib.cog_gram_listen(token, place)
+        if code != 0:
+            runtime.withdraw(token)
+            raise gram_error(code, "cannot listen for job states")
+        contact: str = ffi.string(place[0]).decode()
+        lib.free(place[0])
+        self._contacts[contact] = token
+        return contact
+
+    def _unlisten(self, contact: str) -> None:
+        token = self._contacts.pop(contact, None)
+        if token is None:
+            raise ValueError(f"not a callback contact of this client: {contact}")
+        _disallow(contact, token)
+
+    def _request(
+        self,
+        what: str,
+        convert: Callable[[Any], T],
+        attr: GramClientAttr | None,
+        timeout: float | None,
+        call: Callable[[Any, Any], int],
+    ) -> Operation[T]:
+        """A request that is answered by `REPLY`."""
+        attributes = self._attr(attr)
+        credential = attributes.get_credential()
+
+        def outcome(event: Any) -> T:
+            if event.code:
+                raise gram_error(event.code, what, reply_of(event)[1], credential)
+            return convert(event)
+
+        return self._started(what, outcome, attributes, timeout, call)
+
+    def _question(
+        self,
+        what: str,
+        is_answer: Callable[[JobInfo], bool],
+        convert: Callable[[JobInfo], T],
+        attr: GramClientAttr | None,
+        timeout: float | None,
+        call: Callable[[Any, Any], int],
+    ) -> Operation[T]:
+        """A request that is answered by `INFO`; by a failure unless `is_answer`."""
+        attributes = self._attr(attr)
+        credential = attributes.get_credential()
+
+        def outcome(event: Any) -> T:
+            info = info_of(event)
+            if not is_answer(info):
+                raise gram_error(info.failure_code, what, info.message, credential)
+            return convert(info)
+
+        return self._started(what, outcome, attributes, timeout, call)
+
+    def _started(
+        self,
+        what: str,
+        outcome: Callable[[Any], T],
+        attributes: GramClientAttr,
+        timeout: float | None,
+        call: Callable[[Any, Any], int],
+    ) -> Operation[T]:
+        operation = Operation(what, outcome, keep=attributes)
+        token = runtime.enrol(operation.complete)
+        code = call(attributes.pointer(), ffi.cast("void *", token))
+        if code != 0:
+            runtime.withdraw(token)
+            raise gram_error(code, what, credential=attributes.get_credential())
+        operation.limit(timeout)
+        return operation
+
+
+def job_text(contact: str | JobContact) -> bytes:
+    """A job contact for C, which reads only some of what is no contact as an error."""
+    return str(JobContact.parse(contact)).encode()
+
+
+def _disallow(contact: str, token: int) -> None:
+    code = lib.globus_gram_protocol_callback_disallow(contact.encode())
+    runtime.withdraw(token)
+    if code != 0:
+        log.debug("callback contact %s: GRAM error %d when it was closed", contact, code)
+
+
+def _disallow_all(contacts: dict[str, int]) -> None:
+    while contacts:
+        _disallow(*contacts.popitem())
