@@ -4,6 +4,7 @@ One module for each Globus library, with the names of the Python CoG Kit's 2001 
 
 - `pyGlobus.ftpClient`: GridFTP client
 - `pyGlobus.gramClient`: run jobs through GRAM
+- `pyGlobus.rsl`: the language of job descriptions
 - `pyGlobus.gassServerEZ`: serve files and collect output by GASS
 - `pyGlobus.security`: GSI credentials and proxies
 - `pyGlobus.globusMod`: modules, versions, threads

@@ -15,6 +15,7 @@ from pyGlobus.ftpClient import (
     FtpClientOperationAttr,
     Mode,
 )
+from pyGlobus.rsl import RSL, Relation, Variable
 
 MODULES = [
     "pyGlobus.ftpClient",
@@ -32,6 +33,10 @@ MODULES = [
     "pyGlobus.gramClient",
     "pyGlobus.gramClient.client",
     "pyGlobus.io",
+    "pyGlobus.rsl",
+    "pyGlobus.rsl.border",
+    "pyGlobus.rsl.request",
+    "pyGlobus.rsl.tree",
     "pyGlobus.security",
 ]
 
@@ -58,6 +63,9 @@ def names(
         "FtpClientHandleAttr": FtpClientHandleAttr,
         "FtpClientOperationAttr": FtpClientOperationAttr,
         "Mode": Mode,
+        "RSL": RSL,
+        "Relation": Relation,
+        "Variable": Variable,
     }
 
 

@@ -8,7 +8,7 @@ typedef int... globus_result_t;
 typedef int... time_t;
 typedef int globus_handle_t;
 typedef ... globus_list_t;
-typedef ... globus_symboltable_t;
+typedef struct globus_symboltable_s *globus_symboltable_t;
 typedef ... globus_fifo_t;
 typedef struct { ...; } globus_hashtable_t;
 
@@ -53,5 +53,16 @@ int globus_hashtable_to_list(globus_hashtable_t *table, globus_list_t **list);
 void *globus_hashtable_lookup(globus_hashtable_t *table, void *key);
 int globus_hashtable_destroy(globus_hashtable_t *table);
 
-/* C library: GCT hands out memory that its caller frees */
+/* symbol tables: names and values in nested scopes; the table keeps the pointers, not copies */
+int globus_hashtable_string_hash(void *string, int limit);
+int globus_hashtable_string_keyeq(void *string1, void *string2);
+int globus_symboltable_init(
+    globus_symboltable_t *table, int (*hash_func)(void *key, int limit),
+    int (*keyeq_func)(void *key1, void *key2));
+int globus_symboltable_insert(globus_symboltable_t *table, void *symbol, void *datum);
+int globus_symboltable_create_scope(globus_symboltable_t *table);
+int globus_symboltable_destroy(globus_symboltable_t *table);
+
+/* C library: GCT hands out memory that its caller frees, and frees what it is handed */
 void free(void *ptr);
+char *strdup(const char *s);

@@ -16,6 +16,7 @@
 #include <globus_gram_client.h>
 #include <globus_gram_protocol.h>
 #include <globus_rsl.h>
+#include <globus_rsl_assist.h>
 #include <globus_gsi_callback.h>
 #include <globus_gsi_cert_utils.h>
 #include <globus_gsi_credential.h>
