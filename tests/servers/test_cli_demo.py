@@ -69,7 +69,7 @@ def test_an_interrupted_demo_leaves_nothing(folder: Path, after: float) -> None:
     with started("demo") as process:
         time.sleep(after)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode in (130, 0)
     assert "Traceback" not in errors
     assert_nothing_is_left(folder)

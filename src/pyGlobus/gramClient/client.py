@@ -116,7 +116,7 @@ class GramClient(GramRequests):
                 lambda info: GramJob(
                     self,
                     info.contact,
-                    tracker.claim(info.contact),
+                    tracker.claim(info.contact, submitted=True),
                     two_phase=info.failure_code == GramError.WAITING_FOR_COMMIT,
                 ),
             )  # fmt: skip
@@ -130,7 +130,7 @@ class GramClient(GramRequests):
         """Pick up a job that was submitted elsewhere or earlier; nothing is asked yet."""
         self._require_open()
         text = str(JobContact.parse(job_contact))
-        return GramJob(self, text, self._tracker.claim(text), attach=True)
+        return GramJob(self, text, self._tracker.claim(text, submitted=False), attach=True)
 
     def _listener(self) -> str:
         """Where job managers tell the tracker, which all jobs of this client share."""
@@ -455,6 +455,9 @@ class GramClient(GramRequests):
         timeout: float | None = TIMEOUT,
     ) -> Operation[JobState]:
         """`signal` as an operation (globus_gram_client_register_job_signal)."""
+        if signal in _NAMED:
+            # without an argument, which says nothing, it would be refused as malformed
+            argument = argument or signal.name.lower()
         return self._request(
             f"{signal.name} {job_contact}", _state, attr, timeout,
             lambda attributes, token: lib.globus_gram_client_register_job_signal(
@@ -572,6 +575,7 @@ class GramClient(GramRequests):
         return int(lib.globus_gram_client_version())
 
 
+_NAMED = (JobSignal.CANCEL, JobSignal.SUSPEND, JobSignal.RESUME)
 _TAKEN = (0, GramError.WAITING_FOR_COMMIT)
 
 

@@ -61,13 +61,16 @@ class JobSignal(enum.IntEnum):
     """Signals to a job manager (globus_gram_protocol_job_signal_t)."""
 
     CANCEL = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_CANCEL
+    """Not for use: GRAM 5 job managers refuse it; `GramClient.cancel` is a request of its own."""
     SUSPEND = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_SUSPEND
     RESUME = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_RESUME
     PRIORITY = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_PRIORITY
     COMMIT_REQUEST = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_COMMIT_REQUEST
     COMMIT_EXTEND = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_COMMIT_EXTEND
     STDIO_UPDATE = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_STDIO_UPDATE
+    """GRAM 5 job managers accept it, and go on as before (they stream no output)."""
     STDIO_SIZE = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_STDIO_SIZE
+    """GRAM 5 job managers accept it, and go on as before (they stream no output)."""
     STOP_MANAGER = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_STOP_MANAGER
     COMMIT_END = lib.GLOBUS_GRAM_PROTOCOL_JOB_SIGNAL_COMMIT_END
 
@@ -322,6 +325,17 @@ ADVICE = {
     "reachable from there, and its CA trusted there",
     GramError.OPENING_STDERR: "the job manager could not reach the RSL's stderr: a URL must be "
     "reachable from there, and its CA trusted there",
+    GramError.UNIMPLEMENTED: "this job manager cannot do that: its batch system, or GCT's script for it,"
+    " does not know how",
+    GramError.RESTART_FAILED: "only a job whose RSL has (save_state=yes) can be restarted",
+    GramError.NO_STATE_FILE: "only a job whose RSL has (save_state=yes) can be restarted, and only "
+    "until its end is committed",
+    GramError.OLD_JM_ALIVE: "its job manager is there: use the job's contact",
+    GramError.INVALID_QUEUE: "ask the site for its queues, or leave (queue=...) out",
+    GramError.INVALID_MAXTIME: "ask for less time, or for another queue",
+    GramError.INVALID_MAX_WALL_TIME: "times are whole minutes",
+    GramError.INVALID_MAX_CPU_TIME: "times are whole minutes",
+    GramError.COMMIT_TIMED_OUT: "submit it again, and commit() in time",
     GramError.USER_PROXY_EXPIRED: "renew the proxy and send it with refresh_credentials",
     GramError.DELEGATION_FAILED: "make a fresh full proxy: a limited one cannot submit jobs",
     GramError.STAGE_IN_FAILED: "check that the job manager can read the URLs to stage in",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .._core.errors import HandleClosedError
 from .._core.runtime import runtime
-from .constants import JobState
+from .constants import GramError, JobState
 from .contacts import JobContact
 from .info import JobInfo
 
@@ -96,6 +96,14 @@ class Course:
         """Whether nothing more will come."""
         return self.problem is not None or (bool(self.history) and self.history[-1].state.is_final)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the job has: one whose manager was stopped has not."""
+        last = self.last
+        return (
+            last is not None and last.state.is_final and last.failure_code != GramError.JM_STOPPED
+        )
+
     def note(self, info: JobInfo) -> None:
         """Enter what was learned."""
         with self._changed:
@@ -174,11 +182,13 @@ class Tracker:
             if not self._expected:
                 self._early.clear()
 
-    def claim(self, contact: str) -> Course:
-        """The course of a job."""
+    def claim(self, contact: str, *, submitted: bool) -> Course:
+        """The course of a job that was `submitted`, again perhaps, or is picked up."""
         key = _key(contact)
         with self._lock:
-            course = self._courses.get(key) or self._early.pop(key, None) or Course()
+            course = self._early.pop(key, None) or self._courses.get(key)
+            if course is None or (course.is_over and (submitted or not course.has_ended)):
+                course = Course()
             self._courses[key] = course
             return course
 
@@ -187,9 +197,10 @@ class Tracker:
         key = _key(info.contact)
         with self._lock:
             course = self._courses.get(key)
-            if course is None:
+            if course is None or course.is_over:
                 if not self._expected:
                     return
+                # of a job that is being submitted, for the first time or again
                 course = self._early.setdefault(key, Course())
         course.told = True
         course.note(info)

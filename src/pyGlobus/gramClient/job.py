@@ -160,7 +160,12 @@ class GramJob:
         self.client.cancel(self.contact, timeout=timeout)
 
     def suspend(self, *, timeout: float | None = 60.0) -> None:
-        """Have the batch system stop it for now, where it can."""
+        """Have the batch system stop it for now.
+
+        Raises:
+            GramClientException: with `GramError.UNIMPLEMENTED` where it cannot; GCT's own job
+                managers for fork, PBS, LSF, SGE and Slurm cannot.
+        """
         self.signal(JobSignal.SUSPEND, timeout=timeout)
 
     def resume(self, *, timeout: float | None = 60.0) -> None:
@@ -171,12 +176,12 @@ class GramJob:
         """Change its priority, in the batch system's own terms, where it can."""
         self.signal(JobSignal.PRIORITY, priority, timeout=timeout)
 
-    def update_stdio(self, rsl: object, *, timeout: float | None = 60.0) -> None:
-        """Send its output elsewhere: an RSL of `stdout`, `stderr` and `remote_io_url`."""
-        self.signal(JobSignal.STDIO_UPDATE, str(rsl), timeout=timeout)
-
     def stop_manager(self, *, timeout: float | None = 60.0) -> None:
-        """End its job manager's care for it, without ending the job: to restart that later."""
+        """End its job manager's care for it, without ending the job.
+
+        States then end with FAILED and `GramError.JM_STOPPED`.  A job whose RSL has
+        ``(save_state=yes)`` is taken up again by submitting ``&(restart=CONTACT)``.
+        """
         self.signal(JobSignal.STOP_MANAGER, timeout=timeout)
 
     def signal(
@@ -300,8 +305,8 @@ class GramJob:
 
     def _end_commit(self) -> Operation[JobState] | None:
         """Tell the job manager that we know of the end: then it can forget the job."""
-        if self._ended:
-            return None
+        if self._ended or not self._course.has_ended:
+            return None  # the state of a job whose manager was stopped is needed yet
         self._ended = True
         try:
             return self.client.register_signal(
