@@ -56,7 +56,7 @@ def job_managers(grid: Sandbox) -> list[int]:
     return found
 
 
-# ---- states -------------------------------------------------------------------------------------
+# ---- states ------------------------------------------------------------------------------------
 
 
 def test_a_job_tells_its_states_one_by_one(rm: str) -> None:
@@ -178,7 +178,7 @@ def test_a_job_prints_and_only_its_contact_pickles(rm: str) -> None:
         job.wait(30)
 
 
-# ---- picking up -----------------------------------------------------------------------------------
+# ---- picking up --------------------------------------------------------------------------------
 
 PICK_UP = """
 import sys
@@ -240,7 +240,7 @@ def test_a_callback_is_registered_and_unregistered_with_a_running_job(
     assert told == [JobState.DONE]
 
 
-# ---- two-phase commit, restart -----------------------------------------------------------------------
+# ---- two-phase commit, restart -----------------------------------------------------------------
 
 
 def test_a_job_that_is_not_committed_never_runs(rm: str, tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_job_without_saved_state_says_why_it_cannot_be_restarted(rm: str) -> N
     assert "save_state" in error.value.hint
 
 
-# ---- signals, credentials, versions ---------------------------------------------------------------
+# ---- signals, credentials, versions ------------------------------------------------------------
 
 
 def test_signals_that_the_fork_job_manager_does_not_know_are_errors(rm: str) -> None:

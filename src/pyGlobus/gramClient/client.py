@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from .._core.errors import text_of
 from .._core.operation import Operation
 from .._native import ffi, lib
+from ..rsl import RSL
 from ..security.credential import Credential
 from .activation import usable
 from .attr import GramClientAttr
@@ -75,7 +76,7 @@ class GramClient(GramRequests):
     def submit(
         self,
         rm: str | ResourceContact,
-        rsl: object,
+        rsl: str | RSL,
         *,
         commit: bool = True,
         attr: GramClientAttr | None = None,
@@ -101,7 +102,7 @@ class GramClient(GramRequests):
     def register_submit(
         self,
         rm: str | ResourceContact,
-        rsl: object,
+        rsl: str | RSL,
         *,
         attr: GramClientAttr | None = None,
         timeout: float | None = TIMEOUT,
@@ -264,7 +265,7 @@ class GramClient(GramRequests):
     def submit_request(
         self,
         rm: str | ResourceContact,
-        rsl: object,
+        rsl: str | RSL,
         job_state_mask: int = JobState.ALL,
         callback_contact: str | None = None,
         *,
@@ -296,7 +297,7 @@ class GramClient(GramRequests):
     def register_submit_request(
         self,
         rm: str | ResourceContact,
-        rsl: object,
+        rsl: str | RSL,
         job_state_mask: int = JobState.ALL,
         callback_contact: str | None = None,
         *,
@@ -312,7 +313,7 @@ class GramClient(GramRequests):
     def submit_request_with_info(
         self,
         rm: str | ResourceContact,
-        rsl: object,
+        rsl: str | RSL,
         job_state_mask: int = JobState.ALL,
         callback_contact: str | None = None,
         *,
@@ -333,7 +334,7 @@ class GramClient(GramRequests):
     def register_submit_request_with_info(
         self,
         rm: str | ResourceContact,
-        rsl: object,
+        rsl: str | RSL,
         job_state_mask: int = JobState.ALL,
         callback_contact: str | None = None,
         *,
@@ -349,7 +350,7 @@ class GramClient(GramRequests):
     def _submission(
         self,
         rm: str | ResourceContact,
-        rsl: object,
+        rsl: str | RSL,
         mask: int,
         callback: str | None,
         attr: GramClientAttr | None,

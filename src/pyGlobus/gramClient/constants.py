@@ -325,8 +325,8 @@ ADVICE = {
     "reachable from there, and its CA trusted there",
     GramError.OPENING_STDERR: "the job manager could not reach the RSL's stderr: a URL must be "
     "reachable from there, and its CA trusted there",
-    GramError.UNIMPLEMENTED: "this job manager cannot do that: its batch system, or GCT's script for it,"
-    " does not know how",
+    GramError.UNIMPLEMENTED: "this job manager cannot do that: its batch system, or GCT's script "
+    "for it, does not know how",
     GramError.RESTART_FAILED: "only a job whose RSL has (save_state=yes) can be restarted",
     GramError.NO_STATE_FILE: "only a job whose RSL has (save_state=yes) can be restarted, and only "
     "until its end is committed",
