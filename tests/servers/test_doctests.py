@@ -41,7 +41,7 @@ MODULES = [
 ]
 
 
-PAGES = ["plugins.md"]
+PAGES = ["plugins.md", "rsl.md"]
 DOCS = Path(__file__).parents[2] / "docs"
 
 

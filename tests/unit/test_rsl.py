@@ -361,9 +361,43 @@ def test_another_one_is_made_by_replace() -> None:
     assert job == RSL(executable="/bin/true", stdout="/a")
     with pytest.raises(AttributeError, match="use replace"):
         job.stdout = "/b"
-    nested = RSL.parse("&(a=1)(&(b=2)(a=3))(|(a=4)(c=5))")
-    assert dict(nested) == {"a": "1", "b": "2"}
-    assert str(nested.replace(a="9", b=None)) == '&("a" = "9" )(|("a" = "4" )("c" = "5" ))'
+    several = RSL.parse("&(a=1)(b=2)(a=3)(|(a=4)(c=5))")
+    assert dict(several) == {"a": "1", "b": "2"}
+    assert str(several.replace(a="9", b=None)) == '&("a" = "9" )(|("a" = "4" )("c" = "5" ))'
+
+
+def test_what_is_and_within_and_is_made_one() -> None:
+    assert RSL.parse("&(a=1)(&(b=2)(&(c=3)))") == RSL(a=1, b=2, c=3)
+    assert RSL(RSL(a=1), b=2) == RSL(a=1, b=2)
+    # but not where that would change what a variable stands for
+    scoped = RSL.parse("&(&(rsl_substitution=(X 1))(a=$(X)))(b=$(X))(c=3)")
+    assert dict(scoped.evaluate({"X": "2"})) == {
+        "rslsubstitution": {"X": "1"},
+        "a": "1",
+        "b": "2",
+        "c": "3",
+    }
+    assert str(scoped.replace(a="9", rsl_substitution=None)) == (
+        '&("a" = "9" )("b" = $("X") )("c" = "3" )'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("+(&(a=b))(&(a=b))", r"joined by \+ \(submit each of requests\)"),
+        ("|(a=b)(a=c)", r"joined by \|$"),
+        ("&(a=b)(|(c=d)(c=e))", "no boolean within &"),
+        ("&(a=b)(&(rsl_substitution=(c d)))", "no boolean within &"),
+        ("&(a=b)(c!=d)", "job managers take = only"),
+        ("&(a=$(b c))", "evaluate no default"),
+        ("&(a=" + "x" * 63_000 + ")", "63016 bytes"),
+        ("&(a='" + '"' * 20_000 + "')", "80016 bytes"),
+    ],
+)
+def test_what_no_job_manager_takes_is_told_before_it_is_sent(text: str, words: str) -> None:
+    with pytest.raises(RSLValueError, match=words):
+        RSL.parse(text).job_text()
 
 
 def test_a_multi_request_is_taken_apart() -> None:

@@ -17,7 +17,9 @@ from .tree import (
     Sequence,
     Specification,
     Value,
+    Variable,
     values_of,
+    walk,
 )
 
 __all__ = ["RSL", "canonical"]
@@ -27,6 +29,12 @@ _PAIRS = {"environment", "rslsubstitution", "filestagein", "filestageinshared", 
 _TABLES = {"environment", "rslsubstitution"}
 _LISTS = {"arguments", "filecleanup", "librarypath"}
 _MINUTES = {"maxtime", "maxwalltime", "maxcputime"}
+_DEFINES = "rslsubstitution"
+
+MAX_LENGTH = 63_000
+"""Bytes of RSL in a request, at most.
+
+A gatekeeper reads 64000 in all (GLOBUS_GRAM_PROTOCOL_MAX_MSG_SIZE); the rest is for contacts."""
 
 
 def canonical(name: str) -> str:
@@ -80,7 +88,7 @@ class RSL(Mapping[str, Any]):
         tree = operands[0]
         if len(operands) > 1 or isinstance(tree, Relation):
             tree = Boolean(Operator.AND, tuple(operands))
-        object.__setattr__(self, "_tree", tree)
+        object.__setattr__(self, "_tree", _flat(tree))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -116,6 +124,42 @@ class RSL(Mapping[str, Any]):
         if self.tree.operator is Operator.MULTIREQ:
             return tuple(RSL(one) for one in self.tree.operands)
         return (self,)
+
+    def job_text(self) -> str:
+        """What to send to a job manager: `str()`, when it can be a job there.
+
+        A GRAM 5 job manager takes ``=`` relations joined by one ``&``, and no others.  At a boolean
+        within it crashes, and with it the contact to all jobs of that user.
+
+        Raises:
+            RSLValueError: several jobs, alternatives, another operator, a variable with a default,
+                or a request that is too long.
+
+        >>> RSL(Relation.of("min_memory", ">=", 64)).job_text()
+        Traceback (most recent call last):
+        ...
+        pyGlobus.rsl.errors.RSLValueError: job managers take = only, not "minmemory" >= "64"
+        """
+        self._require_and("submit each of requests")
+        for one in self.tree.operands:
+            if isinstance(one, Boolean):
+                raise RSLValueError(f"job managers take no boolean within &: {one}")
+            if one.operator is not Operator.EQ:
+                raise RSLValueError(f"job managers take = only, not {str(one).strip()}")
+            for below in walk(one):
+                if isinstance(below, Variable) and below.default is not None:
+                    raise RSLValueError(
+                        f"job managers evaluate no default, as in {below}", hint="evaluate() does"
+                    )
+        text = str(self)
+        # a request is quoted once more
+        length = len(text.encode("utf-8", "surrogateescape")) + text.count('"') + text.count("\\")
+        if length > MAX_LENGTH:
+            raise RSLValueError(
+                f"{length} bytes with all quotes doubled, where GRAM takes {MAX_LENGTH}",
+                hint="stage long input as a file",
+            )
+        return text
 
     def evaluate(self, definitions: Mapping[str, str] | None = None) -> Self:
         """With strings in the place of variables (globus_rsl_eval): see `pyGlobus.rsl.evaluate`.
@@ -197,11 +241,11 @@ class RSL(Mapping[str, Any]):
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _require_and(self) -> None:
+    def _require_and(self, hint: str = "change each of requests, and join them again") -> None:
         if self.tree.operator is not Operator.AND:
             raise RSLValueError(
                 f"this is no single job, but joined by {self.tree.operator.sign}",
-                hint="change each of requests, and join them again",
+                hint=hint if self.tree.operator is Operator.MULTIREQ else "",
             )
 
     def _replaced(self, made: dict[str, Relation], names: set[str]) -> Self:
@@ -234,6 +278,27 @@ def _tree_of(one: Specification | RSL) -> Specification:
         return Relation(canonical(one.attribute), one.operator, one.values)
     hint = "RSL.parse(text) reads one" if isinstance(one, str) else ""
     raise RSLTypeError(f"nodes are joined, not {type(one).__name__}", hint=hint)
+
+
+def _flat(tree: Boolean) -> Boolean:
+    """Without ``&`` directly within ``&``, but for one that has definitions of its own."""
+    if tree.operator is not Operator.AND:
+        return Boolean(tree.operator, tuple(map(_flat_within, tree.operands)))
+    operands: list[Specification] = []
+    for one in map(_flat_within, tree.operands):
+        if isinstance(one, Boolean) and one.operator is Operator.AND and not _defines(one):
+            operands += one.operands
+        else:
+            operands.append(one)
+    return Boolean(Operator.AND, tuple(operands))
+
+
+def _flat_within(one: Specification) -> Specification:
+    return _flat(one) if isinstance(one, Boolean) else one
+
+
+def _defines(tree: Specification) -> bool:
+    return any(isinstance(one, Relation) and one.attribute == _DEFINES for one in walk(tree))
 
 
 def _relations(attributes: Mapping[str, Plain | timedelta | None]) -> dict[str, Relation]:
