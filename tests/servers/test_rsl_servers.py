@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pyGlobus.gramClient import GramClient, GramClientException, GramError, JobState
-from pyGlobus.rsl import RSL, Relation, RSLSyntaxError, Variable, parse
+from pyGlobus.rsl import RSL, Relation, RSLSyntaxError, RSLValueError, Variable, parse
 from pyGlobus.rsl.request import MAX_LENGTH
 
 NASTY = [
@@ -78,10 +78,13 @@ def test_a_job_gets_what_evaluation_tells(rm: str, tmp_path: Path) -> None:
     assert evaluated["environment"].items() <= environ.items()
 
 
-def test_a_job_manager_does_not_evaluate_defaults(rm: str, tmp_path: Path) -> None:
+def test_a_job_manager_does_not_evaluate_defaults(rm: str) -> None:
     job = RSL(executable="/bin/echo", arguments=[Variable("COLOUR", "red")])
-    with GramClient() as client, pytest.raises(GramClientException) as caught:
-        client.submit_request(rm, job)
+    with GramClient() as client:
+        with pytest.raises(RSLValueError, match="evaluate no default"):
+            client.submit_request(rm, job)
+        with pytest.raises(GramClientException) as caught:
+            client.submit_request(rm, str(job))
     assert caught.value.code == GramError.RSL_EVALUATION_FAILED
     assert job.evaluate()["arguments"] == ("red",)
 
@@ -90,7 +93,7 @@ def test_an_and_within_an_and_reaches_the_job_manager_as_one(rm: str) -> None:
     # as it stands, it makes the job manager crash
     job = RSL.parse("&(executable=/bin/true)(&(count=1)(&(maxTime=5)))")
     with GramClient() as client:
-        assert client.submit_request(rm, job.job_text())
+        assert client.submit_request(rm, job)
 
 
 def test_the_longest_text_that_is_let_through_is_taken(rm: str) -> None:
@@ -102,7 +105,7 @@ def test_the_longest_text_that_is_let_through_is_taken(rm: str) -> None:
         longest = job.replace(environment={"X": filler * (room // each)})
         with GramClient() as client:
             client.set_callback(lambda *told: None)
-            assert client.submit_request(rm, longest.job_text())
+            assert client.submit_request(rm, longest)
 
 
 def globusrun_reads(text: str, place: Path) -> bool:

@@ -86,7 +86,7 @@ class GramClient(GramRequests):
 
         Args:
             rm: contact of the resource manager.
-            rsl: the job: an `RSL`, or its text.
+            rsl: the job: an `RSL`, or its text, which is sent as it is.
             commit: whether to commit at once a job whose RSL asks for two-phase commit.
             attr: credential and delegation for this request.
             timeout: seconds.
@@ -276,7 +276,7 @@ class GramClient(GramRequests):
 
         Args:
             rm: contact of the resource manager: ``host[:port][/service][:subject]``.
-            rsl: the job: an `RSL`, or its text.
+            rsl: the job: an `RSL`, or its text, which is sent as it is.
             job_state_mask: which changes of state to be told of.
             callback_contact: where to be told; that of the last `set_callback` when None, nowhere
                 when there was none.
@@ -358,13 +358,14 @@ class GramClient(GramRequests):
         convert: Callable[[JobInfo], T],
     ) -> Operation[T]:
         contact = str(ResourceContact.parse(rm))
+        text = rsl.job_text() if isinstance(rsl, RSL) else rsl
         return self._question(
             f"submit to {contact}",
             # of a job that waits for its commit, that is no failure
             lambda info: bool(info.contact) and info.failure_code in _TAKEN,
             convert, attr, timeout,
             lambda attributes, token: lib.globus_gram_client_register_job_request_with_info(
-                contact.encode(), str(rsl).encode(), int(mask),
+                contact.encode(), text.encode("utf-8", "surrogateescape"), int(mask),
                 ffi.NULL if callback is None else callback.encode(), attributes, INFO, token,
             ),
         )  # fmt: skip
