@@ -96,7 +96,7 @@ def test_any_string_survives_quoting(text: str) -> None:
 
 
 def c_reads(text: str) -> bool:
-    """Whether globus_rsl_parse takes it; for short texts only, see `pyGlobus.rsl.syntax`."""
+    """Whether globus_rsl_parse takes it: short texts only, and each error costs some memory."""
     tree = lib.globus_rsl_parse(text.encode("utf-8", "surrogateescape") + b" ")
     if tree == ffi.NULL:
         return False
@@ -465,6 +465,47 @@ def test_evaluation_is_that_of_c(text: str) -> None:
     except RSLEvaluationError:
         evaluated = None
     assert evaluated == c_evaluates(text, X="x")
+
+
+names = st.sampled_from(["A", "B", "C"])
+some_text = st.sampled_from(["A", "B", "x", ""])
+some_values = st.recursive(
+    st.builds(Literal, some_text)
+    | st.builds(Variable, names)
+    | st.lists(st.builds(Literal, some_text) | st.builds(Variable, names), min_size=2, max_size=3)
+    .map(tuple)
+    .map(Concatenation),
+    lambda inner: st.lists(inner, min_size=1, max_size=2).map(tuple).map(Sequence),
+    max_leaves=3,
+)
+definitions = st.builds(
+    lambda name, value, more: Relation(
+        "rsl_substitution", Operator.EQ, (Sequence((name, value)), *more)
+    ),
+    st.builds(Literal, names),
+    some_values,
+    st.lists(some_values, max_size=1),
+)
+scoped = st.recursive(
+    definitions | st.builds(Relation, names, st.just(Operator.EQ), some_values.map(lambda v: (v,))),
+    lambda inner: st.builds(
+        Boolean,
+        st.sampled_from([Operator.AND, Operator.MULTIREQ]),
+        st.lists(inner, min_size=1, max_size=4).map(tuple),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400)
+@given(scoped)
+def test_evaluation_of_any_tree_is_that_of_c(tree: Any) -> None:
+    known = {"A": "a", "B": "b"}
+    try:
+        evaluated: str | None = str(evaluate(tree, known))
+    except RSLEvaluationError:
+        evaluated = None
+    assert evaluated == c_evaluates(str(tree), **known)
 
 
 def test_a_default_counts_where_nothing_defines_the_variable() -> None:
