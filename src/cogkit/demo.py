@@ -132,7 +132,7 @@ def _work(
         with _timed(tour, "run a job (GRAM, GASS)") as note:
             outcome = jobs.run(
                 tour.grid["gram_contact"],
-                lambda channel: jobs.rsl(jobs.live(["/bin/sh", "-c", _WORK], channel)),
+                ["/bin/sh", "-c", _WORK],
                 timeout=_JOB_TIMEOUT,
                 capture=capture,
             )

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cli import COGKIT, assert_fails, cogkit, started, until
 
 from cogkit import jobs
+from cogkit.jobs import _output
 from cogkit.sandbox import Sandbox
 
 pytestmark = pytest.mark.timeout(60)
@@ -86,8 +87,8 @@ def test_the_job_manager_gives_every_argument_as_it_is(
 ) -> None:
     texts += ['"', '""', "'", "a  b", "$(HOME)", "$HOME", "(", ")", "&", "#", "\n", "\\", "é€", "^"]
     # printf would not run for no arguments, and would print a NUL for each
-    job = jobs.rsl(["/usr/bin/printf", "%s\\0", *texts])
-    outcome = jobs.run(rm, job, capture=True, timeout=30)
+    job = jobs.Command(["/usr/bin/printf", "%s\\0", *texts])
+    outcome = jobs.run(rm, job.rsl(), capture=True, timeout=30)
     assert outcome.stdout is not None
     assert outcome.stdout.decode().split("\0")[:-1] == texts
 
@@ -201,11 +202,13 @@ def test_output_comes_while_the_job_runs(rm: str) -> None:
     assert time.monotonic() - seen > 2
 
 
-def test_a_job_without_globus_url_copy_sends_its_output_at_the_end(rm: str) -> None:
-    # a PATH that has nothing, and a shell that cannot find the program
-    script = jobs.live(["/bin/echo", "late"], jobs.Channel("https://nowhere:1", "mark"))
-    script[2] = script[2].replace("globus-url-copy", "no-such-program")
-    outcome = jobs.run(rm, jobs.rsl(script), capture=True)
+def test_a_job_without_globus_url_copy_sends_its_output_at_the_end(
+    rm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as where the program is missing
+    script = _output._LIVE.replace("globus-url-copy", "no-such-program")
+    monkeypatch.setattr(_output, "_LIVE", script)
+    outcome = jobs.run(rm, ["/bin/echo", "late"], capture=True)
     assert (outcome.stdout, outcome.exit_code) == (b"late\n", None)
 
 

@@ -141,36 +141,6 @@ def test_a_link_at_the_target_stays_and_leads_to_the_new_content(tmp_path: Path)
     assert (tmp_path / "real").read_text() == "new"
 
 
-@given(st.lists(ARGUMENTS, min_size=1))
-def test_rsl_quotes_so_that_its_own_grammar_gives_every_argument_back(texts: list[str]) -> None:
-    rsl = " ".join(jobs.quote(text) for text in texts)
-    assert _read(rsl) == texts
-
-
-def _read(rsl: str) -> list[str]:
-    """Literals as RSL defines them: in double quotes, a doubled one inside stands for itself."""
-    found, position = [], 0
-    while position < len(rsl):
-        assert rsl[position] == '"'
-        text, position = "", position + 1
-        while rsl[position : position + 1] != '"' or rsl[position : position + 2] == '""':
-            text += rsl[position]
-            position += 2 if rsl[position] == '"' else 1
-        found.append(text)
-        position += 2  # the quote, and the blank between two
-    return found
-
-
-def test_a_program_without_a_slash_is_looked_for() -> None:
-    assert jobs.rsl(["echo", "a"]).startswith('&(executable="/usr/bin/env")(arguments="--" "echo"')
-
-
-@pytest.mark.parametrize("command", [[], [""], ["a=b"], ["/bin/echo", "\0"]])
-def test_a_command_that_cannot_be_run_is_refused(command: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        jobs.rsl(command)
-
-
 def test_no_gatekeeper_named_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COGKIT_GRAM", "COGKIT_SANDBOX_GRAM"):
         monkeypatch.delenv(name, raising=False)

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from cogkit import __version__
-from cogkit.cli import demo, files, jobs, proxy, sandbox
+from cogkit.cli import demo, files, jobs, later, proxy, sandbox
 from cogkit.cli._common import Group, Terminated, settings
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.add_typer(proxy.app, name="proxy")
 files.register(app)
 jobs.register(app)
+later.register(app)
 demo.register(app)
 app.add_typer(sandbox.app, name="sandbox")
 

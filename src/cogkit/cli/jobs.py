@@ -1,19 +1,21 @@
-"""``cogkit run``, ``submit``, ``status`` and ``cancel``: jobs on GRAM gatekeepers."""
+"""``cogkit run`` and ``submit``: jobs for GRAM gatekeepers, from a command line or from RSL."""
 
 from __future__ import annotations
 
-import sys
+import shlex
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cogkit.cli._common import ExitCode, JsonOption, bad_usage, epilog, print_json
 
 if TYPE_CHECKING:
-    from pyGlobus.gramClient import JobState
+    from cogkit.jobs import Command as JobCommand
+    from pyGlobus.rsl import RSL
 
-_CODES = [ExitCode.CREDENTIAL, ExitCode.NOT_FOUND, ExitCode.DENIED, ExitCode.UNREACHABLE]
+CODES = [ExitCode.CREDENTIAL, ExitCode.NOT_FOUND, ExitCode.DENIED, ExitCode.UNREACHABLE]
 
 Command = Annotated[
     list[str] | None,
@@ -44,6 +46,37 @@ Directory = Annotated[
 Stdin = Annotated[
     str | None, typer.Option("--stdin", help="A file there, or a URL, that it reads.")
 ]
+StageIn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stage-in",
+        metavar="FILE|URL[=PATH]",
+        help="A file that it needs: fetched to PATH there before it runs; the same name by "
+        "default, in its directory.  Repeatable.",
+    ),
+]
+StageOut = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stage-out",
+        metavar="PATH[=FILE|URL]",
+        help="A file that it makes: sent when it has ended; to the same name here by default.  "
+        "Repeatable.",
+    ),
+]
+Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many processes.")]
+JobType = Annotated[
+    str | None,
+    typer.Option("--type", metavar="single|multiple|mpi", help="How they are started."),
+]
+Queue = Annotated[str | None, typer.Option("--queue", "-q", help="Of the batch system.")]
+Project = Annotated[
+    str | None, typer.Option("--project", help="Whose allocation the batch system charges.")
+]
+Walltime = Annotated[
+    int | None,
+    typer.Option("--walltime", "-w", metavar="MINUTES", min=1, help="How long it may run."),
+]
 Rsl = Annotated[
     str | None,
     typer.Option("--rsl", metavar="FILE|TEXT", help="The job in RSL, instead of a COMMAND."),
@@ -52,7 +85,6 @@ SubmitTimeout = Annotated[
     float,
     typer.Option(min=0, metavar="SECONDS", help="How long the server may take; 0: for ever."),
 ]
-Job = Annotated[str, typer.Argument(metavar="JOB", help='The contact that "submit" printed.')]
 
 
 def register(app: typer.Typer) -> None:
@@ -60,23 +92,24 @@ def register(app: typer.Typer) -> None:
     app.command(
         "run",
         epilog=epilog(
-            ["cogkit run -- sort -n /data/numbers", "cogkit run --rsl job.rsl --json"],
-            [*_CODES, ExitCode.JOB_FAILED],
+            [
+                "cogkit run -- sort -n /data/numbers",
+                "cogkit run --stage-in model.py --stage-out result.csv -- python3 model.py",
+                "cogkit run --rsl job.rsl --json",
+            ],
+            [*CODES, ExitCode.JOB_FAILED],
             ok="the job is done; its own exit code instead where that is known",
         ),
     )(run)
     app.command(
-        "submit", epilog=epilog(['job="$(cogkit submit -- sleep 600)"'], _CODES, ok="submitted")
-    )(submit)
-    app.command(
-        "status",
+        "submit",
         epilog=epilog(
-            ['cogkit status "$job"'],
-            [*_CODES, ExitCode.JOB_FAILED],
-            not_found="its job manager does not know the job (any more)",
+            ['job="$(cogkit submit -- sleep 600)"', "cogkit submit --queue long -w 90 -- ./model"],
+            [*CODES, ExitCode.JOB_FAILED],
+            ok="submitted",
+            job_failed="its files could not be staged in",
         ),
-    )(status)
-    app.command("cancel", epilog=epilog(['cogkit cancel "$job"'], _CODES))(cancel)
+    )(submit)
 
 
 def run(
@@ -85,7 +118,23 @@ def run(
     env: Environment = None,
     directory: Directory = None,
     stdin: Stdin = None,
+    stdout: Annotated[
+        str | None, typer.Option("--stdout", metavar="FILE", help="Its output goes to FILE here.")
+    ] = None,
+    stderr: Annotated[
+        str | None, typer.Option("--stderr", metavar="FILE", help="As --stdout, for its errors.")
+    ] = None,
+    stage_in: StageIn = None,
+    stage_out: StageOut = None,
+    count: Count = 1,
+    job_type: JobType = None,
+    queue: Queue = None,
+    project: Project = None,
+    walltime: Walltime = None,
     rsl: Rsl = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help='Leave the job to itself: as "cogkit submit".')
+    ] = False,
     timeout: Annotated[
         float,
         typer.Option(
@@ -100,20 +149,30 @@ def run(
     The output comes as it is printed, where the job finds globus-url-copy; else, and of an RSL,
     when the job has ended: then the job manager sends it.
     """
-    text = _job(command, env, directory, stdin, rsl)
+    job = _job(
+        rsl, command, env=env, directory=directory, stdin=stdin, stage_in=stage_in,
+        stage_out=stage_out, count=count, job_type=job_type, queue=queue, project=project,
+        walltime=walltime,
+    )  # fmt: skip
+    if detach:
+        if timeout:
+            raise typer.BadParameter("--timeout is for a job that is waited for: use --walltime")
+        _submit(job, command, rsl, resource, stdout, stderr, submit_timeout, json=json)
+        return
+    if json and (stdout or stderr):
+        raise typer.BadParameter("--json holds the output: give no --stdout or --stderr")
     from cogkit import jobs
 
     with bad_usage():
-        jobs.with_attributes(text)
-    outcome = jobs.run(
-        resource or jobs.default_contact(),
-        (lambda channel: _job(jobs.live(command, channel), env, directory, stdin, None))
-        if command
-        else text,
-        timeout=timeout or None,
-        submit_timeout=submit_timeout or None,
-        capture=json,
-    )
+        outcome = jobs.run(
+            resource or jobs.default_contact(),
+            job,
+            timeout=timeout or None,
+            submit_timeout=submit_timeout or None,
+            capture=json,
+            stdout=stdout,
+            stderr=stderr,
+        )
     if json:
         print_json(
             {
@@ -134,79 +193,126 @@ def submit(
     env: Environment = None,
     directory: Directory = None,
     stdin: Stdin = None,
+    stdout: Annotated[
+        str | None,
+        typer.Option(
+            "--stdout",
+            metavar="PATH|URL",
+            help='Where its output goes: a file there, or a URL.  Default: kept for "cogkit logs".',
+        ),
+    ] = None,
+    stderr: Annotated[
+        str | None,
+        typer.Option("--stderr", metavar="PATH|URL", help="As --stdout, for its errors."),
+    ] = None,
+    stage_in: StageIn = None,
+    stage_out: StageOut = None,
+    count: Count = 1,
+    job_type: JobType = None,
+    queue: Queue = None,
+    project: Project = None,
+    walltime: Walltime = None,
     rsl: Rsl = None,
     timeout: SubmitTimeout = 60,
     json: JsonOption = False,
 ) -> None:
-    """Submit a job and print its contact; its output is lost unless its RSL says where to."""
-    text = _job(command, env, directory, stdin, rsl)
+    """Submit a job, leave it to itself, and print its contact.
+
+    "cogkit jobs" lists it, "cogkit wait", "logs", "status" and "cancel" take its number there or
+    its contact.
+    """
+    job = _job(
+        rsl, command, env=env, directory=directory, stdin=stdin, stage_in=stage_in,
+        stage_out=stage_out, count=count, job_type=job_type, queue=queue, project=project,
+        walltime=walltime,
+    )  # fmt: skip
+    _submit(job, command, rsl, resource, stdout, stderr, timeout, json=json)
+
+
+def _submit(
+    job: JobCommand | RSL,
+    command: list[str] | None,
+    rsl: str | None,
+    resource: str | None,
+    stdout: str | None,
+    stderr: str | None,
+    timeout: float,
+    *,
+    json: bool,
+) -> None:
     from cogkit import jobs
 
     contact = resource or jobs.default_contact()
-    job = jobs.submit(contact, text, timeout=timeout or None)
-    if json:
-        print_json({"job": job, "resource": contact})
-    else:
-        print(job)
-
-
-def status(job: Job, timeout: SubmitTimeout = 60, json: JsonOption = False) -> None:
-    """Print a job's state: PENDING, ACTIVE, DONE, FAILED, …"""
-    from cogkit import jobs
-
-    told = jobs.status(job, timeout=timeout or None)
-    if json:
-        print_json(
-            {
-                "job": job,
-                "state": _name(told.state),
-                "failure_code": told.failure_code,
-                "failure": told.failure,
-                "exit_code": told.exit_code,
-                "extensions": dict(told.extensions),
-            }
-        )
-    else:
-        print(_name(told.state))
-        if told.failure:
-            print(told.failure, file=sys.stderr)
-    if _name(told.state) == "FAILED":
-        raise typer.Exit(ExitCode.JOB_FAILED)
-
-
-def cancel(job: Job, timeout: SubmitTimeout = 60, json: JsonOption = False) -> None:
-    """Cancel a job."""
-    from cogkit import jobs
-
-    jobs.cancel(job, timeout=timeout or None)
-    if json:
-        print_json({"cancelled": job})
-
-
-def _job(
-    command: list[str] | None,
-    env: list[str] | None,
-    directory: str | None,
-    stdin: str | None,
-    text: str | None,
-) -> str:
-    """The RSL that the command line means."""
     with bad_usage():
-        if text is not None:
-            if command or env or directory or stdin:
-                raise ValueError("--rsl says it all: give no COMMAND, --env, --dir or --stdin")
-            return _read_rsl(text)
-        if not command:
-            raise ValueError("give a COMMAND, or --rsl")
-        environ: dict[str, str] = {}
-        for pair in env or ():
-            name, equals, value = pair.partition("=")
-            if not name or not equals:
-                raise ValueError(f"--env takes NAME=VALUE, not {pair!r}")
-            environ[name] = value
-        from cogkit import jobs
+        submitted = jobs.submit(contact, job, stdout=stdout, stderr=stderr, timeout=timeout or None)
+    entry = jobs.history().add(submitted, contact, shlex.join(command) if command else str(rsl))
+    if json:
+        print_json({"job": submitted, "number": entry.number, "resource": contact})
+    else:
+        print(submitted)
 
-        return jobs.rsl(command, directory=directory, stdin=stdin, environ=environ)
+
+def _job(rsl: str | None, words: list[str] | None, **options: Any) -> JobCommand | RSL:
+    """The job that the command line means."""
+    from cogkit import jobs
+    from pyGlobus.rsl import RSL
+
+    with bad_usage():
+        if rsl is not None:
+            if words or any(value for name, value in options.items() if name != "count"):
+                raise ValueError("--rsl says it all: give no COMMAND, and none of its options")
+            if options["count"] != 1:
+                raise ValueError("--rsl says it all: give no --count")
+            parsed = RSL.parse(_read_rsl(rsl))
+            if len(parsed.requests) > 1:
+                raise ValueError("a multi-request (+) cannot be run as one job: submit each part")
+            return parsed
+        if not words:
+            raise ValueError("give a COMMAND, or --rsl")
+        walltime = options["walltime"]
+        job = jobs.Command(
+            words,
+            directory=options["directory"],
+            stdin=options["stdin"],
+            environ=dict(_pair("--env", text) for text in options["env"] or ()),
+            count=options["count"],
+            job_type=options["job_type"],
+            queue=options["queue"],
+            project=options["project"],
+            walltime=timedelta(minutes=walltime) if walltime else None,
+            stage_in=[_staged(text, options["directory"]) for text in options["stage_in"] or ()],
+            stage_out=[
+                (_there(source, options["directory"]), target or Path(source).name)
+                for source, _, target in (
+                    text.partition("=") for text in options["stage_out"] or ()
+                )
+            ],
+        )
+        job.rsl()  # says what is wrong with it, as usage
+        return job
+
+
+def _staged(text: str, directory: str | None) -> tuple[str, str]:
+    """A file to stage in, and its path there."""
+    # a URL may have = in it, and a path there has it hardly
+    source, equals, target = text.rpartition("=")
+    if not equals or ("/" in target and not source):
+        source, target = text, ""
+    return source, _there(target or source.rstrip("/").rpartition("/")[2], directory)
+
+
+def _there(path: str, directory: str | None) -> str:
+    """A path there: relative ones are below the job's directory."""
+    if path.startswith(("/", "~")) or not directory:
+        return path
+    return f"{directory.rstrip('/')}/{path}"
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError(f"{option} takes NAME=VALUE, not {text!r}")
+    return name, value
 
 
 def _read_rsl(text: str) -> str:
@@ -214,7 +320,3 @@ def _read_rsl(text: str) -> str:
     if text.lstrip()[:1] in ("&", "+", "|", "("):
         return text
     return Path(text).read_text()
-
-
-def _name(state: JobState) -> str:
-    return state.name or str(int(state))

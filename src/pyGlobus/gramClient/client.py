@@ -398,7 +398,10 @@ class GramClient(GramRequests):
             f"status of {job_contact}",
             # of a job that has failed, the code is its own
             lambda info: info.state != 0 or not info.failure_code,
-            lambda info: replace(info, contact=str(job_contact)), attr, timeout,
+            lambda info: replace(
+                info, contact=str(job_contact), failure_code=info.job_failure_code
+            ),
+            attr, timeout,
             lambda attributes, token: lib.globus_gram_client_register_job_status_with_info(
                 job_text(job_contact), attributes, INFO, token
             ),

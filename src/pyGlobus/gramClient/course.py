@@ -164,6 +164,8 @@ class Tracker:
     def __init__(self) -> None:
         self.contact: str | None = None
         """Where job managers tell it."""
+        self.watched = 0
+        """How many jobs are waited for, about."""
         self._lock = threading.Lock()
         self._courses: weakref.WeakValueDictionary[str, Course] = weakref.WeakValueDictionary()
         # a job's first messages may come before the answer that names it

@@ -37,6 +37,12 @@ class JobInfo:
         return int(text) if text.lstrip("-").isdecimal() else None
 
     @property
+    def job_failure_code(self) -> int:
+        """Of the job, where `failure_code` is the question's: in the answer to a status request."""
+        text = self.extensions.get("job-failure-code", "")
+        return int(text) if text.isdecimal() else self.failure_code
+
+    @property
     def failure(self) -> str:
         """Why it failed, in words; ``""`` when it did not."""
         if not self.failure_code:

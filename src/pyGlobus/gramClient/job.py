@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["GramJob", "JobStates"]
 
-# Seconds without news until the job manager is asked, at first and at most.  Asking costs a GSI
-# handshake there, and is needed only where its messages do not get through.
-_FIRST_ASK, _SLOWEST_ASK = 5.0, 60.0
-_TOLD_ASK, _SLOWEST_TOLD_ASK = 60.0, 600.0
+# Seconds without news until the job manager is asked, at first and at most; where its messages
+# reach us, that only shows that it is alive.  Asking costs a GSI handshake there, so that a client
+# that follows many jobs asks of each the less often: about two in a second altogether.
+_FIRST_ASK, _TOLD_ASK, _SLOWEST_ASK = 5.0, 10.0, 60.0
+_ASK_EACH = 0.5
 _ASK_TIMEOUT = 15.0
 # News of the end may be on its way when the job manager has let go of the job.
 _LAST_NEWS = 2.0
@@ -68,6 +69,7 @@ class GramJob:
         self._attach = attach
         self._lock = threading.Lock()
         self._watchers = 0
+        self._is_watched = False
         self._timer: Timer | None = None
         self._pause = 0.0
         self._heard = 0
@@ -99,8 +101,9 @@ class GramJob:
     def states(self, timeout: float | None = None) -> JobStates:
         """Its states, from the first that is known to the last: for ``for`` and ``async for``.
 
-        They come by the job manager's messages.  Where none come (a firewall), it is asked, after
-        5 s and then ever more seldom, up to a minute.
+        They come by the job manager's messages.  When none has come for a while, it is asked: after
+        5 s (10 s once a message has come), then ever more seldom, up to a minute; less often when
+        this client follows more than a hundred jobs.
 
         Args:
             timeout: seconds until the last; None for as long as it takes.  The job is not
@@ -211,6 +214,8 @@ class GramJob:
             self._watchers += 1
             if self._watchers > 1 or self._course.is_over:
                 return
+            self._is_watched = True
+            self.client._tracker.watched += 1
             attach, self._attach = self._attach, False
             self._unanswered = 0
             self._schedule()
@@ -225,21 +230,23 @@ class GramJob:
     def _unwatch(self) -> None:
         with self._lock:
             self._watchers -= 1
-            if not self._watchers and self._timer is not None:
+            if self._watchers or not self._is_watched:
+                return
+            self._is_watched = False
+            self.client._tracker.watched -= 1
+            if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
 
     def _schedule(self) -> None:
-        heard = len(self._course.history)
-        first, most = (
-            (_TOLD_ASK, _SLOWEST_TOLD_ASK) if self._course.told else (_FIRST_ASK, _SLOWEST_ASK)
-        )
+        course = self._course
+        heard = len(course.history)
+        first = _TOLD_ASK if course.told and not self._unanswered else _FIRST_ASK
         quiet = self._pause and heard == self._heard and not self._unanswered
-        self._pause = min(self._pause * 2, most) if quiet else first
-        if self._unanswered:
-            self._pause = _FIRST_ASK
+        self._pause = min(self._pause * 2, _SLOWEST_ASK) if quiet else first
         self._heard = heard
-        self._timer = runtime.later(self._pause, lambda: run_in_background(self._ask))
+        pause = max(self._pause, _ASK_EACH * self.client._tracker.watched)
+        self._timer = runtime.later(pause, lambda: run_in_background(self._ask))
 
     def _ask(self) -> None:
         """On a thread of its own: a name may have to be looked up."""

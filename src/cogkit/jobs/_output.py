@@ -11,14 +11,20 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from pyGlobus.gassServerEZ import STDERR_ENABLE, STDOUT_ENABLE, GassServerEZ
+from pyGlobus.gassServerEZ import (
+    READ_ENABLE,
+    STDERR_ENABLE,
+    STDOUT_ENABLE,
+    WRITE_ENABLE,
+    GassServerEZ,
+)
 
-__all__ = ["Channel", "Output", "live"]
+__all__ = ["Channel", "Output", "Sink", "live", "to_descriptor"]
 
 # Runs "$@" and sends what it prints to the GASS server $1 as it comes, by the program that job
 # managers themselves send output with; last, on standard error, the mark $2 and the exit code.
@@ -80,21 +86,45 @@ def live(command: Sequence[str], channel: Channel) -> list[str]:
         command: Program and arguments.
         channel: Where to.
     """
-    if command and "/" not in command[0]:
-        command = ["/usr/bin/env", "--", *command]
     return ["/bin/sh", "-c", _LIVE, "cogkit-live", channel.url, channel.mark, *command]
 
 
-class Output:
-    """A GASS server, and what comes by it: passed on to descriptors 1 and 2, or kept."""
+Sink = Callable[[bytes], object]
+"""Takes what a job prints, as it comes; on a thread of its own."""
 
-    def __init__(self, *, keep: bool) -> None:
-        """`keep`: into `stdout` and `stderr` instead."""
+
+def to_descriptor(number: int) -> Sink:
+    """A sink that writes to a descriptor."""
+
+    def write(data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(number, data) :]
+            except BrokenPipeError:
+                return  # nobody listens any more; go on taking, so that the job can end
+
+    return write
+
+
+class Output:
+    """A GASS server, and what comes by it, on its way to sinks."""
+
+    def __init__(self, stdout: Sink, stderr: Sink, *, serve_files: bool = False) -> None:
+        """To two sinks.
+
+        Args:
+            stdout: Gets the job's standard output.
+            stderr: Gets its standard error.
+            serve_files: Whether the job may fetch and leave files here, too.
+        """
         self.exit_code: int | None = None
         """The job's own, when it told it."""
-        self.stdout = bytearray()
-        self.stderr = bytearray()
-        self._keep = keep
+        self.failed: Exception | None = None
+        """Why a sink took no more."""
+        self._sinks = (stdout, stderr)
+        self._options = STDOUT_ENABLE | STDERR_ENABLE
+        if serve_files:
+            self._options |= READ_ENABLE | WRITE_ENABLE
         self._mark = secrets.token_hex(16)
         self._held = b""
         self._writers: list[int] = []
@@ -111,14 +141,14 @@ class Output:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # what was printed before the job comes before its output
         try:
-            for number in (1, 2):
+            for number in (0, 1):
                 reader, writer = os.pipe()
                 self._writers.append(writer)
                 thread = threading.Thread(target=self._receive, args=(reader, number), daemon=True)
                 thread.start()
                 self._threads.append(thread)
             self._server = GassServerEZ(
-                STDOUT_ENABLE | STDERR_ENABLE, stdout=self._writers[0], stderr=self._writers[1]
+                self._options, stdout=self._writers[0], stderr=self._writers[1]
             )
         except BaseException:
             self._end()
@@ -144,8 +174,8 @@ class Output:
     def _receive(self, reader: int, number: int) -> None:
         with os.fdopen(reader, "rb", buffering=0) as pipe:
             while data := pipe.read(1 << 16):
-                self._pass_on(data if number == 1 else self._without_mark(data), number)
-            if number == 2:
+                self._pass_on(data if number == 0 else self._without_mark(data), number)
+            if number == 1:
                 self._pass_on(self._held, number)
 
     def _without_mark(self, data: bytes) -> bytes:
@@ -164,11 +194,9 @@ class Output:
         return data[: len(data) - held]
 
     def _pass_on(self, data: bytes, number: int) -> None:
-        if self._keep:
-            (self.stdout if number == 1 else self.stderr).extend(data)
-            return
-        while data:
+        if data and self.failed is None:
             try:
-                data = data[os.write(number, data) :]
-            except BrokenPipeError:
-                return  # nobody listens any more; go on taking, so that the job can end
+                self._sinks[number](data)
+            except Exception as error:
+                # a disk that is full, a callback that raises: the job can end all the same
+                self.failed = error

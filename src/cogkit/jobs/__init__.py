@@ -1,0 +1,47 @@
+"""Jobs on GRAM gatekeepers: run a command there as if it ran here.
+
+::
+
+    from cogkit import jobs
+
+    outcome = jobs.run("localhost:2119/jobmanager-fork", ["/bin/echo", "hello"])
+    print(outcome.state, outcome.exit_code)
+
+`run` passes the job's output on to standard output and error, or to where it is told to, through
+a GASS server in this process.  A GRAM 5 job manager sends it when the job has ended; a `Command`
+sends it as it comes.
+
+`submit` leaves a job to itself, and its output there: `logs` fetches that, `wait`, `status` and
+`cancel` follow and end the job, from any process of the same user.  `history` remembers what was
+submitted from here.
+"""
+
+from __future__ import annotations
+
+from ._describe import Command, Job, NoContact, default_contact
+from ._errors import JobError, JobFailed, JobLost
+from ._record import Entry, History, UnknownJob, history
+from ._remote import cancel, clean, logs, status, submit, wait
+from ._run import Outcome, run
+
+__all__ = [
+    "Command",
+    "Entry",
+    "History",
+    "Job",
+    "JobError",
+    "JobFailed",
+    "JobLost",
+    "NoContact",
+    "Outcome",
+    "UnknownJob",
+    "cancel",
+    "clean",
+    "default_contact",
+    "history",
+    "logs",
+    "run",
+    "status",
+    "submit",
+    "wait",
+]

@@ -1,0 +1,166 @@
+"""What to run, and where: commands and contacts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cogkit.jobs._output import Channel, live
+from pyGlobus.rsl import RSL
+
+__all__ = ["Command", "Job", "NoContact", "default_contact", "described", "is_url", "staged"]
+
+
+class NoContact(LookupError):
+    """No gatekeeper was named."""
+
+
+def default_contact() -> str:
+    """The contact to use when none is given: that of a sandbox, else ``$COGKIT_GRAM``.
+
+    A shell that was led to a sandbox shall reach no other grid.
+
+    Raises:
+        NoContact: There is none.
+    """
+    for variable in ("COGKIT_SANDBOX_GRAM", "COGKIT_GRAM"):
+        if contact := os.environ.get(variable):
+            return contact
+    raise NoContact("no gatekeeper is named: give --resource CONTACT, or set COGKIT_GRAM to one")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line to run there, every word as it is given, and what it needs.
+
+    >>> Command(["/bin/echo", "a b"], environ={"X": "1"}, walltime=timedelta(minutes=5)).rsl()
+    RSL(executable='/bin/echo', arguments=('a b',), environment={'X': '1'}, maxwalltime='5')
+    """
+
+    words: Sequence[str]
+    """Program and arguments.  A program without a slash is looked for in the remote ``PATH``."""
+    directory: str | None = None
+    """Where it runs, on the remote machine; the home directory there when None."""
+    stdin: str | None = None
+    """A file on the remote machine, or a URL, that it reads."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Variables for it."""
+    count: int = 1
+    """How many processes, all of this command."""
+    job_type: str | None = None
+    """How they are started: ``single``, ``multiple`` or ``mpi``; the job manager's default when
+    None, which is ``multiple``."""
+    queue: str | None = None
+    """Of the batch system; its default when None."""
+    project: str | None = None
+    """Whose allocation is charged, where the batch system charges."""
+    walltime: timedelta | None = None
+    """How long it may run; the queue's limit when None."""
+    stage_in: Sequence[tuple[str, str]] = ()
+    """Files that are fetched before it runs: pairs of a URL, or of a file here, and of a path there
+    (relative to the home directory there)."""
+    stage_out: Sequence[tuple[str, str]] = ()
+    """Files that are sent when it has ended: pairs of a path there and of a URL, or a file here."""
+    clean_up: Sequence[str] = ()
+    """Files there that are removed in the end."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """Any others of GRAM's, as `RSL` takes them."""
+
+    def rsl(self, channel: Channel | None = None) -> RSL:
+        """The job in RSL.
+
+        Args:
+            channel: Where it sends its output as it comes; None: not.
+
+        Raises:
+            ValueError: There is no program, or a word holds NUL.
+        """
+        if isinstance(self.words, str) or not self.words or not self.words[0]:
+            raise ValueError("there is no command to run: give a list of words")
+        words = list(self.words)
+        if "/" not in words[0]:
+            if "=" in words[0]:
+                raise ValueError(f"{words[0]!r} is no program that is looked for; give its path")
+            words = ["/usr/bin/env", "--", *words]
+        if channel is not None:
+            words = live(words, channel)
+        if self.count < 1:
+            raise ValueError(f"a job has at least one process, not {self.count}")
+        return RSL(
+            executable=words[0],
+            arguments=words[1:],
+            directory=self.directory,
+            stdin=self.stdin,
+            environment=dict(self.environ) or None,
+            count=self.count if self.count > 1 else None,
+            job_type=self.job_type,
+            queue=self.queue,
+            project=self.project,
+            max_wall_time=self.walltime,
+            file_stage_in=list(self.stage_in),
+            file_stage_out=list(self.stage_out),
+            file_clean_up=list(self.clean_up),
+            **self.attributes,
+        )
+
+
+Job = Command | RSL | str | Sequence[str]
+"""A `Command`, the words of one, an `RSL`, or its text."""
+
+
+def described(job: Job) -> Command | RSL:
+    """A job as one of two.
+
+    Raises:
+        RSLSyntaxError: A text is no RSL.
+        ValueError: It is a multi-request (``+``), which GRAM takes apart no more.
+    """
+    if isinstance(job, str):
+        text = job.strip()
+        # a lone relation is a job, too
+        job = RSL.parse(text)
+    if isinstance(job, RSL):
+        if len(job.requests) > 1 or str(job).lstrip().startswith("+"):
+            raise ValueError("a multi-request (+) cannot be run as one job: submit each part")
+        return job
+    return job if isinstance(job, Command) else Command(job)
+
+
+def is_url(text: str) -> bool:
+    """Whether it is a URL, not a path."""
+    scheme, colon, _ = text.partition("://")
+    return bool(colon) and scheme.replace("-", "").isalnum()
+
+
+def staged(job: Command, source: str | None, target: str | None) -> Command:
+    """The command with URLs for the files here.
+
+    Args:
+        job: The command.
+        source: Base URL of a GASS server that files here are fetched from, at the beginning.
+        target: Base URL of one that they are left at, in the end.
+
+    Raises:
+        ValueError: A file here is named, and there is no server for it.
+        FileNotFoundError: A file here to be staged in does not exist.
+    """
+    for path, _ in job.stage_in:
+        if not is_url(path):
+            Path(path).expanduser().open("rb").close()  # the job manager would say it late
+    return replace(
+        job,
+        stage_in=[(_url(path, source), there) for path, there in job.stage_in],
+        stage_out=[(there, _url(path, target)) for there, path in job.stage_out],
+    )
+
+
+def _url(path: str, base: str | None) -> str:
+    if is_url(path):
+        return path
+    if base is None:
+        raise ValueError(f"{path}: nobody will be here then to take it: give a URL")
+    return base + str(Path(path).expanduser().absolute())
