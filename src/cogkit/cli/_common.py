@@ -65,6 +65,7 @@ EXIT_CODES = {
     "cogkit.files._location.LocationError": ExitCode.USAGE,
     "cogkit.demo.DemoError": ExitCode.FAILED,
     "cogkit.jobs._describe.NoContact": ExitCode.USAGE,
+    "cogkit.jobs._record.RecordDamaged": ExitCode.FAILED,
     "cogkit.jobs._record.UnknownJob": ExitCode.NOT_FOUND,
     "cogkit.jobs._errors.JobFailed": ExitCode.JOB_FAILED,
     "cogkit.jobs._errors.JobError": ExitCode.NOT_FOUND,
@@ -109,7 +110,7 @@ def _set_json(context: typer.Context, value: bool) -> bool:
 #: The ``--json`` option; a command that takes it prints with :func:`print_json`.
 JsonOption = Annotated[
     bool,
-    typer.Option("--json", help="Print one JSON object, also for an error.", callback=_set_json),
+    typer.Option("--json", help="Print JSON, also for an error.", callback=_set_json),
 ]
 
 
@@ -169,7 +170,7 @@ def report(error: BaseException, how: Settings) -> ExitCode:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON object on standard output."""
+    """Print a value as JSON on standard output."""
     print(json.dumps(value, indent=2, default=str))
 
 

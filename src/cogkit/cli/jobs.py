@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,6 +82,12 @@ Rsl = Annotated[
     str | None,
     typer.Option("--rsl", metavar="FILE|TEXT", help="The job in RSL, instead of a COMMAND."),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only ask the job manager whether it would take the job, and run nothing."
+    ),
+]
 SubmitTimeout = Annotated[
     float,
     typer.Option(min=0, metavar="SECONDS", help="How long the server may take; 0: for ever."),
@@ -119,7 +126,10 @@ def run(
     directory: Directory = None,
     stdin: Stdin = None,
     stdout: Annotated[
-        str | None, typer.Option("--stdout", metavar="FILE", help="Its output goes to FILE here.")
+        str | None,
+        typer.Option(
+            "--stdout", metavar="FILE", help="Its output goes to FILE here; there with --detach."
+        ),
     ] = None,
     stderr: Annotated[
         str | None, typer.Option("--stderr", metavar="FILE", help="As --stdout, for its errors.")
@@ -135,6 +145,7 @@ def run(
     detach: Annotated[
         bool, typer.Option("--detach", help='Leave the job to itself: as "cogkit submit".')
     ] = False,
+    dry_run: DryRun = False,
     timeout: Annotated[
         float,
         typer.Option(
@@ -154,6 +165,9 @@ def run(
         stage_out=stage_out, count=count, job_type=job_type, queue=queue, project=project,
         walltime=walltime,
     )  # fmt: skip
+    if dry_run:
+        _check(job, resource, submit_timeout, json=json)
+        return
     if detach:
         if timeout:
             raise typer.BadParameter("--timeout is for a job that is waited for: use --walltime")
@@ -213,6 +227,7 @@ def submit(
     project: Project = None,
     walltime: Walltime = None,
     rsl: Rsl = None,
+    dry_run: DryRun = False,
     timeout: SubmitTimeout = 60,
     json: JsonOption = False,
 ) -> None:
@@ -226,7 +241,20 @@ def submit(
         stage_out=stage_out, count=count, job_type=job_type, queue=queue, project=project,
         walltime=walltime,
     )  # fmt: skip
+    if dry_run:
+        _check(job, resource, timeout, json=json)
+        return
     _submit(job, command, rsl, resource, stdout, stderr, timeout, json=json)
+
+
+def _check(job: JobCommand | RSL, resource: str | None, timeout: float, *, json: bool) -> None:
+    from cogkit import jobs
+
+    contact = resource or jobs.default_contact()
+    with bad_usage():
+        jobs.check(contact, job, timeout=timeout or None)
+    if json:
+        print_json({"taken": True, "resource": contact})
 
 
 def _submit(
@@ -245,9 +273,15 @@ def _submit(
     contact = resource or jobs.default_contact()
     with bad_usage():
         submitted = jobs.submit(contact, job, stdout=stdout, stderr=stderr, timeout=timeout or None)
-    entry = jobs.history().add(submitted, contact, shlex.join(command) if command else str(rsl))
+    number = None
+    try:
+        what = shlex.join(command) if command else str(rsl)
+        number = jobs.history().add(submitted, contact, what).number
+    except (OSError, jobs.RecordDamaged) as error:
+        # it runs, and its contact must not be lost
+        print(f"cogkit: the job was submitted, and is not in the record: {error}", file=sys.stderr)
     if json:
-        print_json({"job": submitted, "number": entry.number, "resource": contact})
+        print_json({"job": submitted, "number": number, "resource": contact})
     else:
         print(submitted)
 

@@ -29,6 +29,7 @@ Timeout = Annotated[
 
 _FORGOTTEN = "its job manager does not know the job (any more)"
 _ASK_TIMEOUT = 10.0
+_TIMEOUT = 60.0
 
 
 def register(app: typer.Typer) -> None:
@@ -103,16 +104,18 @@ def status(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print each new state, until the job ends.")
     ] = False,
-    timeout: SubmitTimeout = 60,
+    timeout: SubmitTimeout = _TIMEOUT,
     json: JsonOption = False,
 ) -> None:
     """Print a job's state: PENDING, ACTIVE, DONE, FAILED, …"""
     from cogkit import jobs
 
+    if follow and json:
+        raise typer.BadParameter("--follow prints states as they come: give no --json")
+    if follow and timeout != _TIMEOUT:
+        raise typer.BadParameter("--follow lasts as long as the job: give no --timeout")
     contact = jobs.history().contact(job)
     if follow:
-        if json:
-            raise typer.BadParameter("--follow prints states as they come: give no --json")
         jobs.wait(contact, on_state=lambda _, state: print(_name(state), flush=True))
         return
     told = jobs.status(contact, timeout=timeout or None)

@@ -13,14 +13,15 @@ sends it as it comes.
 
 `submit` leaves a job to itself, and its output there: `logs` fetches that, `wait`, `status` and
 `cancel` follow and end the job, from any process of the same user.  `history` remembers what was
-submitted from here.
+submitted from here.  `check` asks a job manager whether it would take a job.
 """
 
 from __future__ import annotations
 
+from ._check import check
 from ._describe import Command, Job, NoContact, default_contact
 from ._errors import JobError, JobFailed, JobLost
-from ._record import Entry, History, UnknownJob, history
+from ._record import Entry, History, RecordDamaged, UnknownJob, history
 from ._remote import cancel, clean, logs, status, submit, wait
 from ._run import Outcome, run
 
@@ -34,8 +35,10 @@ __all__ = [
     "JobLost",
     "NoContact",
     "Outcome",
+    "RecordDamaged",
     "UnknownJob",
     "cancel",
+    "check",
     "clean",
     "default_contact",
     "history",

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-__all__ = ["Entry", "History", "UnknownJob", "history"]
+__all__ = ["Entry", "History", "RecordDamaged", "UnknownJob", "history"]
 
 # Job managers forget their jobs long before.
 _KEPT = timedelta(days=30)
@@ -19,6 +19,10 @@ _KEPT = timedelta(days=30)
 
 class UnknownJob(LookupError):
     """No job with this number was submitted from here."""
+
+
+class RecordDamaged(ValueError):
+    """The file cannot be read; the jobs themselves go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class History:
 
     A file, ``$XDG_STATE_HOME/cogkit/jobs.json`` (``~/.local/state``), that only its owner may read;
     programs that run at the same time wait for each other.  Jobs of the last 30 days are kept.
+    All methods raise `RecordDamaged` when it cannot be read.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -102,7 +107,7 @@ class History:
                 for one in json.loads(text)
             ]
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(
+            raise RecordDamaged(
                 f"{self.path} is damaged: {error}; remove it (the jobs themselves go on)"
             ) from error
 

@@ -92,7 +92,8 @@ class GramClient(GramRequests):
             timeout: seconds.
 
         Raises:
-            GramClientException: one of its subclasses.
+            GramClientException: one of its subclasses; with `GramError.DRYRUN` the answer to a dry
+                run: the job would be taken.
         """
         job = self.register_submit(rm, rsl, attr=attr, timeout=timeout).result()
         if commit and not job.committed:

@@ -102,6 +102,8 @@ def gram_error(
         # with TLS 1.3 a client has finished its handshake before the server looks at it
         concept = Concept.AUTHENTICATION
         reason = "the server broke off after the handshake: it does not accept our credential"
+    if known is GramError.DRYRUN:
+        reason = "a dry run, as its RSL asks for: the job would be taken"  # GCT's text misleads
     cls = CLASSES[concept]
     hint = known.advice if known is not None else ""
     if concept is Concept.AUTHENTICATION:
