@@ -122,6 +122,49 @@ def submit(job, sessions):
     sessions["gram"][0][0].submit_request(job["rm"], job["rsl"], 0)
 
 
+def submit_many(job, sessions):
+    """So many jobs, a number of requests at a time; their ends are awaited outside the time.
+
+    What it finds out goes into `told`.
+    """
+    from pyGlobus.gramClient import GramClient
+
+    told = job.setdefault("told", {})
+    pending, jobs = [], []
+    with GramClient() as client:
+        begin, cpu = time.perf_counter(), time.process_time()
+        for _ in range(job["count"]):
+            if len(pending) == job["width"]:
+                jobs.append(pending.pop(0).result())
+            pending.append(client.register_submit(job["rm"], job["rsl"], timeout=None))
+        jobs += [one.result() for one in pending]
+        if job.get("first_state"):
+            for one in jobs:
+                next(one.states())
+        seconds = time.perf_counter() - begin
+        told["cpu_per_job"] = (time.process_time() - cpu) / job["count"]
+        told["threads"] = threading_count()
+        ends = [one.wait(600).state.name for one in jobs]
+        told["ends"] = {name: ends.count(name) for name in set(ends)}
+    return seconds
+
+
+def threading_count():
+    with Path("/proc/self/status").open() as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("Threads"))
+
+
+def job_end(job, sessions):
+    """Seconds from what a job does last, which is to write the time into a file, to its DONE."""
+    from pyGlobus.gramClient import GramClient
+
+    if "gram" not in sessions:
+        sessions["gram"] = [GramClient()], None
+    followed = sessions["gram"][0][0].submit(job["rm"], job["rsl"])
+    followed.wait(60)
+    return time.time() - float(Path(job["stamp"]).read_text())
+
+
 def dispatch(job, sessions):
     """Events through the border, with an empty handler: what Python adds to each."""
     from pyGlobus import globusMod
@@ -157,7 +200,7 @@ def run(job, sessions):
     seconds = _JOBS[job["do"]](job, sessions)
     if seconds is None:
         seconds = time.perf_counter() - started
-    return json.dumps({"seconds": seconds, "peak_kib": peak_kib()})
+    return json.dumps({"seconds": seconds, "peak_kib": peak_kib(), **job.get("told", {})})
 
 
 _JOBS = {
@@ -168,6 +211,8 @@ _JOBS = {
     "third-party": third_party,
     "list": listing,
     "submit": submit,
+    "submit-many": submit_many,
+    "job-end": job_end,
     "dispatch": dispatch,
 }
 

@@ -19,10 +19,10 @@ from cogkit.sandbox import Sandbox
 
 from .harness import Cannot, Pace
 
-__all__ = ["HERE", "Client", "Grid", "program"]
+__all__ = ["CHILD", "HERE", "Client", "Grid", "program"]
 
 HERE = Path(__file__).parent
-_CHILD = HERE / "child.py"
+CHILD = HERE / "child.py"
 _SOURCES = HERE.parent / "src"
 _LIMIT = 600.0
 """Seconds that one program may take."""
@@ -42,7 +42,7 @@ class Client:
     def __init__(self, environ: dict[str, str]) -> None:
         self.peak_kib = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-P", _CHILD], env=environ, text=True,
+            [sys.executable, "-P", CHILD], env=environ, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -170,7 +170,7 @@ class Grid:
         # by a file: an argument has at most 128 KiB
         described = self.directory / "job"
         described.write_text(json.dumps(job))
-        seconds, said = self.time([sys.executable, "-P", _CHILD, described])
+        seconds, said = self.time([sys.executable, "-P", CHILD, described])
         if facts is not None:
             peak = json.loads(said)["peak_kib"]
             facts["peak_memory_mib"] = max(facts.get("peak_memory_mib", 0), round(peak / 1024, 1))

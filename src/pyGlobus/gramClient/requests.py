@@ -35,6 +35,7 @@ class GramRequests(Handle):
     def __init__(self, credential: Credential | None) -> None:
         bring_up(credential)
         self._credential = credential
+        self._attributes: tuple[object, GramClientAttr] | None = None
         # token by contact; shared with the finalizer, so it must not be this object
         self._contacts: dict[str, int] = {}
         contacts = self._contacts
@@ -51,7 +52,12 @@ class GramRequests(Handle):
         if credential.expired:
             # the server would break off without a word
             raise expired(credential)
-        return GramClientAttr(credential=credential, delegation_mode=mode)
+        # a credential for GSI is costly to make: a quarter of what a request takes here
+        key = mode, credential.certificates
+        if self._attributes is None or self._attributes[0] != key:
+            fresh = GramClientAttr(credential=credential, delegation_mode=mode)
+            self._attributes = key, fresh
+        return self._attributes[1]
 
     def _listen(self, tell: Callable[[JobInfo], object]) -> str:
         """Call `tell` on the drainer for each message of a job manager, in the order of sending;
