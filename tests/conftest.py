@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from cogkit.sandbox import ProgramsMissing, Sandbox
 
 faulthandler.enable()
 
-# where tools/setup.sh puts OpenSSH's server, which it does not install
-_UNPACKED = Path(__file__).parent.parent / ".setup" / "openssh" / "usr" / "sbin"
-os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{_UNPACKED}"
+# where tools/setup.sh puts OpenSSH's server and Slurm, which it does not install
+_UNPACKED = [
+    str(Path(__file__).parent.parent / ".setup" / place)
+    for place in ("openssh/usr/sbin", "slurm/usr/sbin", "slurm/usr/bin")
+]
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *_UNPACKED])
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Begun in the background by a shell, which has it ignored; what the tests start would inherit
@@ -43,6 +47,26 @@ def ssh_url(grid: Sandbox, grid_env: dict[str, str], monkeypatch: pytest.MonkeyP
         pytest.skip(f"{error}; 'make test' sees to that")
     monkeypatch.setenv("GLOBUS_REMOTE_SSHFTP", grid.environ["GLOBUS_REMOTE_SSHFTP"])
     return ssh.url
+
+
+@pytest.fixture(scope="session")
+def slurm_grid() -> Iterator[Sandbox]:
+    """A sandbox with a Slurm cluster of three nodes, for the whole session."""
+    grid = Sandbox(slurm_nodes=3)
+    try:
+        grid.start()
+    except ProgramsMissing as error:
+        pytest.skip(f"{error}; 'make test' sees to that")
+    with grid:
+        yield grid
+
+
+@pytest.fixture
+def slurm_rm(slurm_grid: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The contact of its Slurm job manager, with its variables in ``os.environ``."""
+    for name, value in slurm_grid.environ.items():
+        monkeypatch.setenv(name, value)
+    return slurm_grid.gram_slurm
 
 
 @pytest.fixture(scope="session")

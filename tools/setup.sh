@@ -2,7 +2,8 @@
 # Makes this checkout ready to run: system packages, .venv, the extension module.
 #
 #   tools/setup.sh [bench|test]     `bench` adds the packages that only the benchmarks compare with,
-#                                   `test` OpenSSH's server, unpacked into .setup/openssh
+#                                   `test` OpenSSH's server and Slurm, unpacked into .setup/openssh
+#                                   and .setup/slurm
 #
 # Every step first looks whether it is needed, so that a second run does nothing.  Logs and stamps
 # are in .setup/; `make clean` forgets them.
@@ -216,6 +217,47 @@ openssh() {
     fi
 }
 
+# --- Slurm, for the tests of GRAM's batch jobs ---------------------------------------------------
+
+# Unpacked, and not installed: installing starts munge's daemon, and makes accounts.
+slurm_wanted() {
+    [ "$with" = test ] && ! [ -e .setup/slurm/complete ] &&
+        ! { [ -e /usr/sbin/slurmctld ] && [ -e /usr/sbin/slurmd ] && [ -e /usr/sbin/munged ] &&
+            [ -e /usr/share/globus/globus_gram_job_manager/slurm.rvf ]; }
+}
+
+# With all that they need and that is not installed.
+unpack_slurm() {
+    rm -rf .setup/slurm.new
+    mkdir -p .setup/slurm.new
+    cd .setup/slurm.new
+    if command -v dpkg >/dev/null; then
+        packages=$(apt-get install -s --no-install-recommends slurm-client slurmctld slurmd munge \
+            globus-gram-job-manager-slurm | sed -n 's/^Inst \([^ ]*\) .*/\1/p')
+        # shellcheck disable=SC2086  # names of packages: one word each
+        apt-get download $packages
+        for package in *.deb; do
+            dpkg -x "$package" .
+        done
+    else
+        dnf download --resolve slurm slurm-slurmctld slurm-slurmd munge globus-gram-job-manager-slurm
+        for package in *.rpm; do
+            rpm2archive - <"$package" | tar -xzf -
+        done
+    fi
+    rm -f ./*.deb ./*.rpm
+    touch complete
+    cd ..
+    rm -rf slurm
+    mv slurm.new slurm
+}
+
+slurm() {
+    if slurm_wanted; then
+        step "Slurm, unpacked into .setup/slurm" unpack_slurm
+    fi
+}
+
 # --- the virtual environment and the extension -------------------------------------------------
 
 make_venv() {
@@ -303,4 +345,5 @@ exec 9>.setup/lock
 flock 9
 system_packages
 openssh
+slurm
 python_environment

@@ -43,6 +43,16 @@ def up(
     ssh: Annotated[
         bool, typer.Option("--ssh", help="With an OpenSSH server too, for sshftp:// URLs.")
     ] = False,
+    slurm: Annotated[
+        int,
+        typer.Option(
+            "--slurm",
+            metavar="N",
+            min=0,
+            max=64,
+            help="With a Slurm cluster of N nodes too, and GRAM's job manager for it.",
+        ),
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Start a grid in the background.
@@ -52,7 +62,7 @@ def up(
     """
     from cogkit.sandbox import Sandbox
 
-    with Sandbox(directory, ssh=ssh) as grid:
+    with Sandbox(directory, ssh=ssh, slurm_nodes=slurm) as grid:
         grid.detach()
         about = grid.describe()
     if json:
@@ -63,6 +73,9 @@ def up(
     print(f"  GRAM     {about['gram_contact']}")
     if ssh:
         print(f"  SSH      {about['environ']['COGKIT_SANDBOX_SSHFTP']}")
+    if slurm:
+        print(f"  Slurm    {about['gram_slurm_contact']}")
+        print(f"           squeue and others are in {about['slurm']['commands']}")
     print(f"  user     {about['user']['subject']}")
     print('Use it:    eval "$(cogkit sandbox env)"')
     print("End it:    cogkit sandbox down")
@@ -94,7 +107,10 @@ def status(directory: DirectoryOption = None, json: JsonOption = False) -> None:
     print(f"A grid is running in {about['directory']}")
     for server in about["servers"]:
         state = f"pid {server['pid']}" if server["pid"] else "not running"
-        print(f"  {server['name']:<12} 127.0.0.1:{server['port']:<6} {state}")
+        place = f"127.0.0.1:{server['port']}" if server["port"] else "Unix socket"
+        print(f"  {server['name']:<12} {place:<16} {state}")
+    if about["slurm"]:
+        print(f"  Slurm's commands are in {about['slurm']['commands']}")
 
 
 @app.command(

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cogkit.sandbox._cluster import Slurm
 from cogkit.sandbox._errors import NoSandbox, ProgramsMissing, SandboxError
 from cogkit.sandbox._sandbox import Sandbox, ServerHandle, find
 
@@ -34,6 +35,7 @@ __all__ = [
     "Sandbox",
     "SandboxError",
     "ServerHandle",
+    "Slurm",
     "find",
 ]
 

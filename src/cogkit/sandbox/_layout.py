@@ -15,7 +15,10 @@ MAX_PATH = 64
 
 #: What a sandbox' own variables begin with, and with them all that lead GSI and
 #: Globus: a server or a test must not find the ones of its surroundings.
-GRID_PREFIXES = ("X509_", "GLOBUS_", "GRID_", "MYPROXY_", "COGKIT_SANDBOX_")
+#: Slurm's too: the sandbox may be started inside a job of a real cluster.
+GRID_PREFIXES = (
+    "X509_", "GLOBUS_", "GRID_", "MYPROXY_", "COGKIT_SANDBOX_", "SLURM", "SBATCH_", "SALLOC_",
+)  # fmt: skip
 GRID_NAMES = ("GRIDMAP", "GSI_AUTHZ_CONF", "GATEKEEPER_JM_ID")
 
 
@@ -90,6 +93,11 @@ class Layout:
     def ssh(self) -> Path:
         """The SSH server's and its client's keys and configuration."""
         return self.root / "ssh"
+
+    @property
+    def slurm(self) -> Path:
+        """Slurm's configuration, state and commands."""
+        return self.root / "slurm"
 
     @property
     def scratch(self) -> Path:

@@ -12,7 +12,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -104,17 +104,18 @@ def kill_descendants(timeout: float = 10.0) -> list[int]:
         time.sleep(0.002)
 
 
-def kill_marked(variable: str, value: str) -> None:
-    """Kill this user's processes that were started with ``variable=value``.
+def kill_marked(marks: Mapping[str, str]) -> None:
+    """Kill this user's processes that were started with all of these in their environment.
 
-    This is for what is left when a supervisor was itself killed with SIGKILL.
+    This is for what is left when a supervisor was itself killed with SIGKILL, and for
+    what leaves its parent on purpose.
     """
-    needle = f"{variable}={value}".encode()
+    needles = {f"{variable}={value}".encode() for variable, value in marks.items()}
     for _ in range(100):
         found = False
         for pid in _pids():
             try:
-                marked = needle in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                marked = needles.issubset(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
             except OSError:
                 continue
             if marked and pid != os.getpid() and start_time(pid) is not None:

@@ -97,7 +97,7 @@ def running(*, detached_only: bool = True) -> list[Record]:
 
 def sweep(record: Record) -> None:
     """Remove what a killed supervisor left: processes, the directory, the record."""
-    _processes.kill_marked(MARK, record.id)
+    _processes.kill_marked({MARK: record.id})
     remove_directory(Path(record.directory), record.id, keep=record.keep_directory)
     remove(record)
 

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from cogkit.sandbox import _records
+from cogkit.sandbox._cluster import Slurm
 from cogkit.sandbox._errors import NoSandbox, SandboxError
 from cogkit.sandbox._layout import Layout, account
 from cogkit.sandbox._wire import Connection, Message
@@ -44,7 +45,8 @@ class ServerHandle:
         self._connection = connection
         self.name: str = about["name"]
         self.kind: str = about["kind"]
-        #: The TCP port on 127.0.0.1; it stays the same over restarts.
+        #: The TCP port on 127.0.0.1; it stays the same over restarts.  0 for munge, which has
+        #: a Unix socket.
         self.port: int = about["port"]
         self._log = Path(about["log"])
 
@@ -107,6 +109,7 @@ class Sandbox:
         directory: Where its files shall be: a new or an empty directory, at most 64
             bytes long.  By default a new one is made in ``$TMPDIR``.
         ssh: Have an SSH server too, for ``sshftp://``; see :meth:`with_ssh`.
+        slurm_nodes: Have a Slurm cluster of so many nodes too; see :meth:`with_slurm`.
         timeout: Seconds that the servers have to become ready.
 
     Raises:
@@ -119,9 +122,10 @@ class Sandbox:
         directory: str | os.PathLike[str] | None = None,
         *,
         ssh: bool = False,
+        slurm_nodes: int = 0,
         timeout: float = 15.0,
     ) -> None:
-        self._ssh = ssh
+        self._options = {"ssh": ssh, "slurm_nodes": slurm_nodes}
         self._wanted = None if directory is None else Path(directory).resolve()
         self._timeout = timeout
         self._connection: Connection | None = None
@@ -156,7 +160,7 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         with theirs, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                _supervisor_command(self._wanted, self._timeout, self._ssh),
+                _supervisor_command(self._wanted, self._timeout, self._options),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -246,6 +250,16 @@ class Sandbox:
         return self._value("gram_contact")
 
     @property
+    def gram_slurm(self) -> str:
+        """The Slurm job manager's resource manager contact.
+
+        Raises:
+            SandboxError: This sandbox has no Slurm cluster; see :meth:`with_slurm`.
+        """
+        self.slurm  # noqa: B018  # it must be there
+        return self._value("gram_slurm_contact")
+
+    @property
     def environ(self) -> dict[str, str]:
         """What a client must have in its environment to use this grid, and no other."""
         self._link  # noqa: B018  # it must run
@@ -316,6 +330,38 @@ class Sandbox:
         """
         self._about = self._link.request("with_ssh", timeout=self._timeout + 15)
         return self._server("ssh")
+
+    @property
+    def slurm(self) -> Slurm:
+        """The Slurm cluster: commands, and nodes that go down.
+
+        Raises:
+            SandboxError: This sandbox has none; see :meth:`with_slurm`.
+        """
+        self._link  # noqa: B018  # it must run
+        if self._about["slurm"] is None:
+            raise SandboxError(
+                "this sandbox has no Slurm cluster; start one: Sandbox(slurm_nodes=3)"
+            )
+        return Slurm(self._link, self._about["slurm"], self._server)
+
+    def with_slurm(self, nodes: int = 3) -> Slurm:
+        """The Slurm cluster, which is started if it does not run yet.
+
+        Munge, ``slurmctld`` and ``nodes`` times ``slurmd`` listen on the loopback interface
+        only.  :attr:`gram_slurm` is then the contact of GRAM's Slurm job manager, and
+        :attr:`environ` has it as ``COGKIT_SANDBOX_GRAM_SLURM``, with ``SLURM_CONF`` for
+        Slurm's own commands.  When this returns every node is idle.
+
+        Args:
+            nodes: How many; from 1 to 64.
+
+        Raises:
+            ProgramsMissing: Slurm, munge or GRAM's Slurm manager is not installed.
+            SandboxError: It did not start, or one with another number of nodes runs.
+        """
+        self._about = self._link.request("with_slurm", timeout=self._timeout + 15, nodes=nodes)
+        return self.slurm
 
     def add_gridftp(
         self,
@@ -481,12 +527,14 @@ def find(directory: str | os.PathLike[str] | None = None) -> Path:
     return Path(records[0].directory)
 
 
-def _supervisor_command(directory: Path | None, timeout: float, ssh: bool) -> list[str]:
+def _supervisor_command(
+    directory: Path | None, timeout: float, more: Mapping[str, int]
+) -> list[str]:
     options = {
+        **more,
         "creator": os.getpid(),
         "directory": None if directory is None else str(directory),
         "timeout": timeout,
-        "ssh": ssh,
     }
     # -P: a module in the current directory must not be taken for one of Python's.
     return [sys.executable, "-P", "-m", "cogkit.sandbox._supervisor", json.dumps(options)]

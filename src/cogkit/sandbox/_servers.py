@@ -253,7 +253,7 @@ class GridFTPServer(Server):
 
 
 class Gatekeeper(Server):
-    """``globus-gatekeeper`` with the fork job manager, on the loopback interface only.
+    """``globus-gatekeeper`` with job managers, on the loopback interface only.
 
     The process is a small inetd, as the gatekeeper itself would listen on every
     interface; see :mod:`cogkit.sandbox._inetd`.
@@ -293,11 +293,26 @@ class Gatekeeper(Server):
             f"-x509-cert-dir {layout.trusted}\n"
             f"-extra-envvars {MARK},TMPDIR\n"
         )
+        self._config = config
+        self.add_job_manager("fork", "fork")
+
+    def add_job_manager(
+        self, name: str, kind: str, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Have a service ``jobmanager-NAME``; at once, as each connection looks it up.
+
+        Args:
+            name: What clients call it.
+            kind: The job manager's type, a Perl class below ``Globus::GRAM::JobManager``.
+            environ: More variables for its environment.
+        """
         # The gatekeeper of root sets HOME from the password file, and the job manager
         # would fill $HOME/.globus; env(1) gives it the sandbox' home instead.
-        (location / "grid-services" / "jobmanager-fork").write_text(
-            f"stderr_log,local_cred - {self.programs['env']} env HOME={layout.home} "
-            f"{self.programs['globus-job-manager']} -conf {config} -type fork\n"
+        variables = {"HOME": str(self.layout.home), **(environ or {})}
+        words = " ".join(f"{key}={value}" for key, value in variables.items())
+        (self.layout.location / "grid-services" / f"jobmanager-{name}").write_text(
+            f"stderr_log,local_cred - {self.programs['env']} env {words} "
+            f"{self.programs['globus-job-manager']} -conf {self._config} -type {kind}\n"
         )
 
     def start(self) -> None:

@@ -17,6 +17,7 @@ import os
 import secrets
 import select
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -40,6 +41,7 @@ from cogkit.sandbox._servers import (
     find_programs,
     server_environ,
 )
+from cogkit.sandbox._slurm import JOB_MANAGER_TYPE, SlurmCluster, SlurmNode, find_slurm
 from cogkit.sandbox._ssh import SSHServer, find_sshd
 from cogkit.sandbox._wire import Message, send
 
@@ -60,15 +62,24 @@ class Supervisor:
         directory: Where the sandbox is to be, or ``None`` for a new directory.
         timeout: Seconds that the servers have to become ready.
         ssh: Whether it has an SSH server from the beginning.
+        slurm_nodes: How many nodes its Slurm cluster has from the beginning; 0 for none.
     """
 
     def __init__(
-        self, owner: socket.socket, creator: int, directory: str | None, timeout: float, ssh: bool
+        self,
+        owner: socket.socket,
+        creator: int,
+        directory: str | None,
+        timeout: float,
+        ssh: bool,
+        slurm_nodes: int,
     ) -> None:
         self._owner: socket.socket | None = owner
         self._timeout = timeout
         self._wanted = directory
         self._ssh = ssh
+        self._slurm_nodes = slurm_nodes
+        self._slurm: SlurmCluster | None = None
         self._id = secrets.token_hex(8)
         self._record: _records.Record | None = None
         self._servers: dict[str, Server] = {}
@@ -82,6 +93,8 @@ class Supervisor:
             "detach": self._detach,
             "add_gridftp": self._add_gridftp,
             "with_ssh": self._with_ssh,
+            "with_slurm": self._with_slurm,
+            "power_off": self._power_off,
             "restart": self._restart,
             "kill": self._kill,
             "signal": self._signal,
@@ -112,7 +125,8 @@ class Supervisor:
         gridftp, gatekeeper = self._servers["gridftp"], self._servers["gatekeeper"]
         gridftp_url = f"gsiftp://localhost:{gridftp.port}"
         ssh = self._servers.get("ssh")
-        contact = f"localhost:{gatekeeper.port}/jobmanager-fork:{self._host.subject}"
+        contact = f"localhost:{gatekeeper.port}/jobmanager-%s:{self._host.subject}"
+        slurm_contact = contact % "slurm" if self._slurm is not None else None
         assert self._record is not None
         return {
             "id": self._id,
@@ -120,7 +134,9 @@ class Supervisor:
             "supervisor": os.getpid(),
             "detached": self._record.detached,
             "gridftp_url": gridftp_url,
-            "gram_contact": contact,
+            "gram_contact": contact % "fork",
+            "gram_slurm_contact": slurm_contact,
+            "slurm": self._slurm.describe() if self._slurm is not None else None,
             "host": _credential_message(self._host),
             "user": _credential_message(self._user),
             "servers": [server.describe() for server in self._servers.values()],
@@ -131,7 +147,9 @@ class Supervisor:
                 "GLOBUS_HOSTNAME": "localhost",
                 "COGKIT_SANDBOX_DIR": str(self._layout.root),
                 "COGKIT_SANDBOX_GRIDFTP": gridftp_url,
-                "COGKIT_SANDBOX_GRAM": contact,
+                "COGKIT_SANDBOX_GRAM": contact % "fork",
+                **({"COGKIT_SANDBOX_GRAM_SLURM": slurm_contact} if slurm_contact else {}),
+                **(self._slurm.client_environ if self._slurm is not None else {}),
                 **(ssh.client_environ if isinstance(ssh, SSHServer) else {}),
             },
         }
@@ -142,6 +160,8 @@ class Supervisor:
         deadline = time.monotonic() + self._timeout
         local_account = account()
         programs = find_programs()
+        if self._slurm_nodes:
+            find_slurm()  # it is better missed before the rest is made
         self._make_directory()
         layout = self._layout
         for folder in (layout.logs, layout.scratch, layout.jobs, layout.home):
@@ -169,6 +189,8 @@ class Supervisor:
         layout.gridmap.write_text(f'"{user.subject}" {local_account}\n')
         for server in self._servers.values():
             server.wait(deadline, self._pause)
+        if self._slurm_nodes:
+            self._start_slurm(self._slurm_nodes, deadline)
         self._listen()
 
     def _make_directory(self) -> None:
@@ -306,6 +328,42 @@ class Supervisor:
         return SSHServer(
             "ssh", self._layout, self._environ, sshd=find_sshd(), gridftp=self._program
         )
+
+    def _with_slurm(self, request: Message) -> Message:
+        if self._slurm is None:
+            self._start_slurm(request["nodes"], time.monotonic() + self._timeout)
+        elif len(self._slurm.nodes) != request["nodes"]:
+            raise SandboxError(f"the Slurm cluster has {len(self._slurm.nodes)} nodes already")
+        return self.describe()
+
+    def _start_slurm(self, nodes: int, deadline: float) -> None:
+        cluster = SlurmCluster(self._layout, self._environ, find_slurm(), nodes)
+        started: list[Server] = []
+        try:
+            cluster.configure()
+            for stage in cluster.stages:
+                for server in stage:
+                    started.append(server)
+                    server.start()
+                for server in stage:
+                    server.wait(deadline, self._pause)
+        except BaseException:
+            for server in started:
+                server.kill()
+            shutil.rmtree(self._layout.slurm, ignore_errors=True)
+            raise
+        gatekeeper = self._servers["gatekeeper"]
+        assert isinstance(gatekeeper, Gatekeeper)
+        gatekeeper.add_job_manager("slurm", JOB_MANAGER_TYPE, cluster.job_manager_environ)
+        self._servers.update((server.name, server) for server in started)
+        self._slurm = cluster
+
+    def _power_off(self, request: Message) -> Message:
+        server = self._find(request)
+        if not isinstance(server, SlurmNode):
+            raise SandboxError(f"{server.name} is no node of a cluster")
+        server.power_off()
+        return server.describe()
 
     def _add(self, server: Server) -> Message:
         self._servers[server.name] = server
