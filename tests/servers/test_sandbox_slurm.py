@@ -199,6 +199,26 @@ def test_other_sandboxes_have_no_slurm_and_can_have_one(slurm_grid: Sandbox) -> 
         assert slurm_grid.slurm.command("sinfo", "--noheader", "--Node").count("n") > 1
 
 
+def test_the_command_line_starts_and_shows_a_cluster(slurm_grid: Sandbox) -> None:
+    def cogkit(*arguments: str) -> str:
+        command = [sys.executable, "-c", "from cogkit.cli import main; main()", "sandbox"]
+        return subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, timeout=40, check=True
+        ).stdout
+
+    about = json.loads(cogkit("up", "--slurm", "2", "--json"))
+    try:
+        assert about["environ"]["COGKIT_SANDBOX_GRAM_SLURM"] == about["gram_slurm_contact"]
+        shown = cogkit("status", "--dir", about["directory"])
+        kinds = [line.split()[0] for line in shown.splitlines() if "pid" in line]
+        assert kinds == ["gridftp", "gatekeeper", "munge", "slurmctld", "n1", "n2"]
+        squeue = [f"{about['slurm']['commands']}/squeue", "--noheader"]
+        assert subprocess.run(squeue, capture_output=True, timeout=20, check=True).stdout == b""
+    finally:
+        cogkit("down", "--dir", about["directory"])
+    assert not Path(about["directory"]).exists()
+
+
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("cogkit.sandbox._slurm.SYSTEM_PROGRAMS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
