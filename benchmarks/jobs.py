@@ -148,6 +148,35 @@ def first_output(grid: Grid) -> Measurement:
     )  # fmt: skip
 
 
+BATCH_SYSTEM = "pyGlobus, one process, Slurm"
+_NODES, _IN_FLIGHT = 4, 120
+
+
+@benchmark("slurm-many", "many jobs through Slurm, to their ends")
+def slurm_many(grid: Grid) -> Measurement:
+    count = 8 if grid.quick else 1000
+    slurm = grid.sandbox.with_slurm(_NODES)
+    job = {
+        "do": "submit-many", "rm": grid.sandbox.gram_slurm, "rsl": "&(executable=/bin/true)",
+        "count": count, "width": WIDTH, "in_flight": _IN_FLIGHT,
+    }  # fmt: skip
+    grid.tell(f"{count} jobs on {_NODES} nodes")
+    told = _ask(grid, job)
+    # what the batch system itself has counted
+    accounted = len(slurm.command("squeue", "--noheader").split())
+    return Measurement(
+        "slurm-many", f"{count} jobs through Slurm, to their ends",
+        {BATCH_SYSTEM: [float(told["all_seconds"])]},
+        facts={
+            "jobs": count, "ends": told["ends"], "still_queued": accounted,
+            "in_flight": _IN_FLIGHT, "nodes": _NODES, "threads": told["threads"],
+            "peak_memory_mib": round(told["peak_kib"] / 1024, 1),
+            "client_cpu_ms_per_job": round(1000 * told["cpu_per_job"], 1),
+        },
+        comparisons=[],
+    )  # fmt: skip
+
+
 def _ask(grid: Grid, job: dict[str, Any]) -> dict[str, Any]:
     """Our own client as a new process; all that it tells."""
     described = grid.directory / "job"

@@ -36,7 +36,8 @@ def test_a_command_says_what_it_needs_and_nothing_else() -> None:
         stage_out=[("c", "gsiftp://a/d")], clean_up=["c"], attributes={"minMemory": 5},
     ).rsl()  # fmt: skip
     assert text == RSL(
-        executable="/bin/true", directory="/d", stdin="/i", environment={"A": "b"}, count=3,
+        executable="/usr/bin/env", arguments=["timeout", "-k", "30", "61", "/bin/true"],
+        directory="/d", stdin="/i", environment={"A": "b"}, count=3,
         job_type="single", queue="q", project="p", max_wall_time=2,
         file_stage_in=[("gsiftp://a/b", "c")], file_stage_out=[("c", "gsiftp://a/d")],
         file_clean_up=["c"], min_memory=5,

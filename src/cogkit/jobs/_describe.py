@@ -37,8 +37,8 @@ def default_contact() -> str:
 class Command:
     """A command line to run there, every word as it is given, and what it needs.
 
-    >>> Command(["/bin/echo", "a b"], environ={"X": "1"}, walltime=timedelta(minutes=5)).rsl()
-    RSL(executable='/bin/echo', arguments=('a b',), environment={'X': '1'}, maxwalltime='5')
+    >>> Command(["/bin/echo", "a b"], environ={"X": "1"}, queue="long").rsl()
+    RSL(executable='/bin/echo', arguments=('a b',), environment={'X': '1'}, queue='long')
     """
 
     words: Sequence[str]
@@ -59,7 +59,8 @@ class Command:
     project: str | None = None
     """Whose allocation is charged, where the batch system charges."""
     walltime: timedelta | None = None
-    """How long it may run; the queue's limit when None."""
+    """How long it may run; the queue's limit when None.  The batch system is told, in whole minutes,
+    and ``timeout`` there ends it with exit code 124: GCT's job manager for Slurm tells nobody."""
     stage_in: Sequence[tuple[str, str]] = ()
     """Files that are fetched before it runs: pairs of a URL, or of a file here, and of a path there
     (relative to the home directory there)."""
@@ -86,6 +87,9 @@ class Command:
             if "=" in words[0]:
                 raise ValueError(f"{words[0]!r} is no program that is looked for; give its path")
             words = ["/usr/bin/env", "--", *words]
+        if self.walltime is not None:
+            seconds = f"{self.walltime.total_seconds():g}"
+            words = ["/usr/bin/env", "timeout", "-k", "30", seconds, *words]
         if channel is not None:
             words = live(words, channel)
         if self.count < 1:

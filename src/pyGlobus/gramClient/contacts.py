@@ -46,6 +46,8 @@ class ResourceContact:
         if match is None:
             raise _malformed(text)
         host, port, service, subject = match.groups()
+        if subject is not None and port is None and service is None:
+            raise _malformed(text)  # a port that is no number
         number = int(port) if port else None
         if number is not None and not 0 < number < 65536:
             raise _malformed(text)
