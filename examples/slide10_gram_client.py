@@ -8,13 +8,15 @@ from __future__ import annotations
 import sys
 import threading
 
-from pyGlobus.gramClient import GramClient, GramClientException, JobState
+from pyGlobus import gramClient as GramClient
 
 rm = sys.argv[1]
 rsl = '&(executable=/bin/sh)(arguments="-c" "sleep 1")'
 
 
-def func(condV: threading.Condition, job_contact: str, state: JobState, error: int) -> None:
+def func(
+    condV: threading.Condition, job_contact: str, state: GramClient.JobState, error: int
+) -> None:
     """Called for each change of state."""
     print(f"{state.name}", flush=True)
     with condV:
@@ -24,11 +26,11 @@ def func(condV: threading.Condition, job_contact: str, state: JobState, error: i
 
 condV = threading.Condition()
 try:
-    with condV, GramClient() as gramClient:
+    with condV, GramClient.GramClient() as gramClient:
         callbackContact = gramClient.set_callback(func, condV)
-        jobContact = gramClient.submit_request(rm, rsl, GramClient.JOB_STATE_ALL, callbackContact)
+        jobContact = gramClient.submit_request(rm, rsl, GramClient.JOB_STATE_ALL)
         print(jobContact, flush=True)
         condV.wait(timeout=60)
-except GramClientException as ex:
+except GramClient.GramClientException as ex:
     print(ex.msg, file=sys.stderr)
     sys.exit(1)

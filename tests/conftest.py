@@ -28,8 +28,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(autouse=True)
-def _no_grid_of_the_tester(scrubbed_environ: dict[str, str]) -> None:
-    """Tests that want a grid ask for `grid_env`."""
+def _no_grid_of_the_tester(
+    scrubbed_environ: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tests that want a grid ask for `grid_env`; none writes into the tester's record of jobs."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
 
 
 @pytest.fixture

@@ -7,51 +7,24 @@ import re
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cookbook import FOLDER, Snippet, assert_links_lead_somewhere, help_of, snippets, table
+
 from cogkit.sandbox import IssuedCredential, Sandbox, ServerHandle
 
-PAGE = Path(__file__).parents[2] / "docs" / "cookbook" / "globus-url-copy.md"
+PAGE = FOLDER / "globus-url-copy.md"
 DATA = bytes(range(256)) * 400
 FILES = {"data": DATA, "a.txt": b"a\n" * 1000, "b.txt": b"b\n" * 2000, "more/deep.txt": b"deep\n"}
 LEFT_OUT = {"a part of a file", "programs at the server", "standard input and output"}
 """Sections that write something else than a copy of the file that they name."""
 
 
-@dataclass(frozen=True)
-class Snippet:
-    """A fenced block of the page."""
-
-    section: str
-    line: int
-    language: str
-    code: str
-
-    def __str__(self) -> str:
-        return f"{self.section}-{self.line}"
-
-
-def snippets() -> list[Snippet]:
-    found, section, begin = [], "", 0
-    lines = PAGE.read_text().splitlines()
-    for number, line in enumerate(lines, 1):
-        if line.startswith("#") and not begin:
-            section = line.lstrip("# ").lower()
-        elif line.startswith("```") and not begin:
-            begin = number
-        elif line == "```":
-            language = lines[begin - 1][3:]
-            # as many lines before it as on the page, so that a traceback leads there
-            code = "\n" * begin + "\n".join(lines[begin : number - 1]) + "\n"
-            found.append(Snippet(section, begin, language, code))
-            begin = 0
-    return found
-
-
-PRELUDE, *SNIPPETS = snippets()
+PRELUDE, *SNIPPETS = snippets(PAGE)
 
 
 @pytest.fixture(scope="session")
@@ -160,37 +133,19 @@ def _file(url: str) -> Path:
 
 def options() -> set[str]:
     """Every option that ``globus-url-copy -help`` prints, under all its names."""
-    done = subprocess.run(["globus-url-copy", "-help"], capture_output=True, text=True, check=False)
-    told = (done.stdout + done.stderr).partition("OPTIONS")[2]
     found = set()
-    for line in told.splitlines():
+    for line in help_of("globus-url-copy").partition("OPTIONS")[2].splitlines():
         if re.match(r"  -\w", line):
             found |= set(re.findall(r"(?:^ *|\| *)(-[A-Za-z][\w-]*)", line))
     return found
 
 
-def table(title: str) -> list[str]:
-    rows = PAGE.read_text().partition(title)[2].partition("\n\n")[0]
-    return [row for row in rows.splitlines() if row.startswith("| ")]
-
-
 def test_every_option_of_the_program_is_in_the_table() -> None:
     assert len(options()) > 110
-    told = set()
-    for row in table("| option | in short |"):
-        told |= set(re.findall(r"`(-[^` ]+)`", row.split("|")[1]))
+    told = table(PAGE, "| option | in short |")
     assert options() <= told, f"not told: {sorted(options() - told)}"
     assert told <= options(), f"no such options: {sorted(told - options())}"
 
 
 def test_the_links_of_the_page_lead_somewhere() -> None:
-    text = PAGE.read_text()
-    headings = {
-        re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-        for line in text.splitlines() if line.startswith("#")
-    }  # fmt: skip
-    for link in re.findall(r"\]\(([^)]*)\)", text):
-        page, _, anchor = link.partition("#")
-        assert (PAGE.parent / page).exists(), link
-        if not page:
-            assert anchor in headings, link
+    assert_links_lead_somewhere(PAGE)

@@ -41,7 +41,7 @@ MODULES = [
 ]
 
 
-PAGES = ["plugins.md", "rsl.md"]
+PAGES = ["jobs.md", "plugins.md", "rsl.md"]
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -55,9 +55,11 @@ def names(
     (tmp_path / "proxy").write_bytes(Path(grid_env["X509_USER_PROXY"]).read_bytes())
     (tmp_path / "proxy").chmod(0o600)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
     return {
         "url": f"{grid_env['COGKIT_SANDBOX_GRIDFTP']}{tmp_path}/hello",
         "rm": grid_env["COGKIT_SANDBOX_GRAM"],
+        "there": str(tmp_path / "there"),
         "timedelta": timedelta,
         "FtpClient": FtpClient,
         "FtpClientHandleAttr": FtpClientHandleAttr,

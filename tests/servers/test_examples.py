@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyGlobus import gramClient
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -30,6 +36,41 @@ def test_slide_10_says_what_is_wrong(grid_env: dict[str, str]) -> None:
     done = run("slide10_gram_client.py", "localhost:1", environ=grid_env)
     assert done.returncode == 1
     assert b"connection to the server failed" in done.stderr
+
+
+SLIDE_10 = """\
+try:
+    gramClient = GramClient.GramClient()
+    callbackContact = gramClient.set_callback(func, condV)
+    jobContact = gramClient.submit_request(rm, rsl, GramClient.JOB_STATE_ALL)
+except GramClient.GramClientException as ex:
+    print(ex.msg)
+    sys.exit(-1)
+"""
+
+
+def test_slide_10_runs_as_it_stands(rm: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = threading.Event()
+
+    def func(arg: object, contact: str, state: gramClient.JobState, error: int) -> None:
+        assert arg is ended
+        if state.is_final:
+            ended.set()
+
+    names: dict[str, Any] = {
+        "GramClient": gramClient, "sys": sys, "func": func, "condV": ended, "rm": rm,
+        "rsl": "&(executable=/bin/true)",
+    }  # fmt: skip
+    exec(SLIDE_10, names)
+    assert ended.wait(30)
+    names["gramClient"].close()
+    assert names["jobContact"].startswith("https://")
+    names["rsl"] = "&(executable"
+    with pytest.raises(SystemExit) as left:
+        exec(SLIDE_10, names)
+    names["gramClient"].close()
+    assert left.value.code == -1
+    assert "RSL" in capsys.readouterr().out
 
 
 def test_slide_15_gets_the_file(grid_env: dict[str, str], remote: Path) -> None:

@@ -79,6 +79,7 @@ class Delegation(enum.IntEnum):
     """Which proxy a job gets (globus_io_secure_delegation_mode_t)."""
 
     NONE = lib.GLOBUS_IO_SECURE_DELEGATION_MODE_NONE
+    """Not for GRAM, which refuses it: every job gets a proxy."""
     LIMITED = lib.GLOBUS_IO_SECURE_DELEGATION_MODE_LIMITED_PROXY
     """Good for moving data, not for submitting further jobs."""
     FULL = lib.GLOBUS_IO_SECURE_DELEGATION_MODE_FULL_PROXY
