@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from rich.status import Status
 from cogkit.sandbox import Sandbox, SandboxError
 
 from . import bulk, events, jobs, listing, small, startup  # noqa: F401  # they enter themselves
-from .grid import Grid
+from .grid import HERE, Grid
 from .harness import Cannot, Measurement, Pace
 from .registry import BENCHMARKS, choose
 from .report import as_document, machine, print_table, write_json
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LookupError as error:
         print(error, file=sys.stderr)
         return 2
+    # where tools/setup.sh puts Slurm, which it does not install
+    places = [str(HERE.parent / ".setup/slurm/usr" / name) for name in ("bin", "sbin")]
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *places])
     # as Ctrl-C does: leave the blocks, so that nothing stays behind
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     pace = Pace(1, 0) if options.quick else Pace(options.runs)

@@ -156,19 +156,24 @@ _NODES, _IN_FLIGHT = 4, 120
 def slurm_many(grid: Grid) -> Measurement:
     count = 8 if grid.quick else 1000
     slurm = grid.sandbox.with_slurm(_NODES)
+    ran = grid.directory / "ran"
+    ran.touch()
     job = {
-        "do": "submit-many", "rm": grid.sandbox.gram_slurm, "rsl": "&(executable=/bin/true)",
+        "do": "submit-many", "rm": grid.sandbox.gram_slurm,
+        "rsl": f'&(executable=/bin/sh)(arguments="-c" "echo ran >> {ran}")',
         "count": count, "width": WIDTH, "in_flight": _IN_FLIGHT,
     }  # fmt: skip
     grid.tell(f"{count} jobs on {_NODES} nodes")
     told = _ask(grid, job)
-    # what the batch system itself has counted
-    accounted = len(slurm.command("squeue", "--noheader").split())
+    lines = ran.read_text().count("ran\n")
+    if lines != count or told["ends"] != {"DONE": count}:
+        raise Cannot(f"of {count} jobs {lines} ran, and their ends are {told['ends']}")
+    queued = len(slurm.command("squeue", "--noheader").split())
     return Measurement(
         "slurm-many", f"{count} jobs through Slurm, to their ends",
         {BATCH_SYSTEM: [float(told["all_seconds"])]},
         facts={
-            "jobs": count, "ends": told["ends"], "still_queued": accounted,
+            "jobs": count, "ends": told["ends"], "ran": lines, "still_queued": queued,
             "in_flight": _IN_FLIGHT, "nodes": _NODES, "threads": told["threads"],
             "peak_memory_mib": round(told["peak_kib"] / 1024, 1),
             "client_cpu_ms_per_job": round(1000 * told["cpu_per_job"], 1),

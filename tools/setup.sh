@@ -221,7 +221,7 @@ openssh() {
 
 # Unpacked, and not installed: installing starts munge's daemon, and makes accounts.
 slurm_wanted() {
-    [ "$with" = test ] && ! [ -e .setup/slurm/complete ] &&
+    [ -n "$with" ] && ! [ -e .setup/slurm/complete ] &&
         ! { [ -e /usr/sbin/slurmctld ] && [ -e /usr/sbin/slurmd ] && [ -e /usr/sbin/munged ] &&
             [ -e /usr/share/globus/globus_gram_job_manager/slurm.rvf ]; }
 }

@@ -59,7 +59,7 @@ class Command:
     project: str | None = None
     """Whose allocation is charged, where the batch system charges."""
     walltime: timedelta | None = None
-    """How long it may run; the queue's limit when None.  The batch system is told, in whole minutes,
+    """How long it may run; the queue's limit when None.  The batch system is told, in minutes,
     and ``timeout`` there ends it with exit code 124: GCT's job manager for Slurm tells nobody."""
     stage_in: Sequence[tuple[str, str]] = ()
     """Files that are fetched before it runs: pairs of a URL, or of a file here, and of a path there
