@@ -88,7 +88,7 @@ class Command:
                 raise ValueError(f"{words[0]!r} is no program that is looked for; give its path")
             words = ["/usr/bin/env", "--", *words]
         if self.walltime is not None:
-            seconds = f"{self.walltime.total_seconds():g}"
+            seconds = f"{self.walltime.total_seconds():.15g}"
             words = ["/usr/bin/env", "timeout", "-k", "30", seconds, *words]
         if channel is not None:
             words = live(words, channel)
