@@ -144,11 +144,12 @@ def test_it_can_be_cancelled_and_closed_at_any_moment(
 def test_one_client_does_one_run_at_a_time(
     client: FtpClient, attr: FtpClientOperationAttr, pairs: list[tuple[str, str]]
 ) -> None:
-    operation = client.third_party_transfers(pairs, attr, attr)
+    # few: GCT reads some replies wrongly that come in pieces (docs/internals/binding.md)
+    operation = client.third_party_transfers(pairs[:30], attr, attr)
     with pytest.raises(FtpClientException, match="busy") as error:
         client.third_party_transfers(pairs, attr, attr)
     assert error.value.code == FtpError.IN_USE
-    assert operation.result(60) == COUNT
+    assert operation.result(60) == 30
 
 
 def test_a_server_killed_in_mid_run(
