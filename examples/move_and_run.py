@@ -9,6 +9,7 @@ import os
 
 from pyGlobus.ftpClient import FtpClient
 from pyGlobus.gramClient import GramClient
+from pyGlobus.rsl import RSL
 
 gridftp, gram = os.environ["COGKIT_SANDBOX_GRIDFTP"], os.environ["COGKIT_SANDBOX_GRAM"]
 
@@ -16,6 +17,7 @@ with FtpClient() as ftp, open("/etc/hostname", "rb") as file:  # noqa: PTH123 - 
     ftp.put(f"{gridftp}/~/hostname", source=file).result()
     print(ftp.size(f"{gridftp}/~/hostname").result(), "bytes are there")
 
-with GramClient() as jobs:
-    contact = jobs.submit_request(gram, "&(executable=/bin/rm)(arguments=hostname)")
-    print(contact, jobs.status(contact).state.name)
+with GramClient() as client:
+    job = client.submit(gram, RSL(executable="/bin/rm", arguments=["hostname"]))
+    for state in job.states(timeout=60):
+        print(job.contact, state.name)
