@@ -27,11 +27,17 @@ class JobLost(JobError):
     """Nothing more can be learned of the job: it may go on, or have ended."""
 
 
+_UNTOLD = (
+    "its job manager does not say why: it may have exited with another code than 0, have been "
+    "killed, or have lost its node"
+)
+
+
 def failure_of(info: JobInfo) -> JobFailed:
     """The exception for a job that has failed."""
     code = info.failure_code
-    words = info.failure or "no reason given"
-    error = JobFailed(f"the job failed: {words} (GRAM error {code})", info.contact, code)
+    words = f"{info.failure} (GRAM error {code})" if code else _UNTOLD
+    error = JobFailed(f"the job failed: {words}", info.contact, code)
     known = next((one for one in GramError if one == code), None)
     if known is not None and known.advice:
         error.add_note(known.advice[0].upper() + known.advice[1:] + ".")

@@ -33,10 +33,11 @@ _COMMIT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job went that is done."""
+    """How a job went that has ended."""
 
     contact: str
     state: JobState
+    """DONE; or FAILED, where the batch system calls a job so for its exit code."""
     exit_code: int | None
     """The job's own exit code, where it is known: a `Command` tells it, and some job managers."""
     seconds: float
@@ -108,7 +109,9 @@ def run(
     if output.failed is not None:
         output.failed.add_note(f"The job itself is done; its output was cut: {contact_of_job}")
         raise output.failed
-    if info.state is JobState.FAILED:
+    # a batch system may call a job failed that has only exited with another code than 0
+    told = info.failure_code == 0 and output.exit_code is not None
+    if info.state is JobState.FAILED and not told:
         raise failure_of(info)
     return Outcome(
         contact_of_job,
