@@ -15,17 +15,45 @@
 #define RECORD '\x1e'
 #define UNIT   '\x1f'
 
+/* The library's own lock.  No header has it, so it may be missing in another version. */
+extern globus_mutex_t globus_i_gram_protocol_mutex __attribute__((weak));
+
 static cog_token token_of(void *arg)
 {
     return (cog_token) (uintptr_t) arg;
 }
 
-/* GRAM keeps the long text of an error with the thread that met it, so it must be asked for here. */
+/*
+ * GRAM keeps the long text of an error with the thread that met it, so it must be asked for here.  It
+ * is valid until forget_messages().
+ */
 static const char *message_of(int failure)
 {
     const char *message = failure ? globus_gram_protocol_error_string(failure) : NULL;
 
     return message ? message : "";
+}
+
+/*
+ * The thread would give the long text of this error for the next one with the same code, too, of
+ * which there may be none: for a gatekeeper that refuses us, say.  (Of the other codes with a long
+ * text each error has its own.)
+ */
+static void forget_messages(void)
+{
+    globus_gram_protocol_error_7_hack_replace_message(NULL);
+    globus_gram_protocol_error_10_hack_replace_message(NULL);
+}
+
+/* Copy a field; what it has of our separators becomes blanks. */
+static char *packed_field(char *end, const char *field)
+{
+    for (; *field; field++)
+    {
+        *end++ = *field == RECORD || *field == UNIT ? ' ' : *field;
+    }
+    *end = '\0';
+    return end;
 }
 
 /* contact RS message */
@@ -35,9 +63,9 @@ static char *packed_reply(const char *contact, const char *message)
 
     if (text)
     {
-        end = stpcpy(text, contact);
+        end = packed_field(text, contact);
         *end++ = RECORD;
-        strcpy(end, message);
+        packed_field(end, message);
     }
     return text;
 }
@@ -50,10 +78,11 @@ void cog_on_gram_reply(
                         .a = state, .b = job_failure };
 
     event.text = packed_reply(contact ? contact : "", message_of(failure));
+    forget_messages();
     cog_post(&event);
 }
 
-/* contact RS message RS name US value RS name US value ...: no separator occurs in GRAM's messages. */
+/* contact RS message RS name US value RS name US value ... */
 static char *packed_info(const char *contact, const char *message, globus_hashtable_t *extensions)
 {
     globus_list_t *list = NULL, *item;
@@ -72,16 +101,16 @@ static char *packed_info(const char *contact, const char *message, globus_hashta
     text = malloc(size);
     if (text)
     {
-        end = stpcpy(text, contact);
+        end = packed_field(text, contact);
         *end++ = RECORD;
-        end = stpcpy(end, message);
+        end = packed_field(end, message);
         for (item = list; !globus_list_empty(item); item = globus_list_rest(item))
         {
             globus_gram_protocol_extension_t *entry = globus_list_first(item);
             *end++ = RECORD;
-            end = stpcpy(end, entry->attribute);
+            end = packed_field(end, entry->attribute);
             *end++ = UNIT;
-            end = stpcpy(end, entry->value);
+            end = packed_field(end, entry->value);
         }
     }
     globus_list_free(list);
@@ -98,6 +127,7 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
         contact = info->job_contact ? info->job_contact : "";
     }
     event.text = packed_info(contact, message_of(event.code), &info->extensions);
+    forget_messages();
     cog_post(&event);
 }
 
@@ -108,13 +138,26 @@ static int number(globus_hashtable_t *extensions, const char *name)
     return entry && entry->value ? atoi(entry->value) : 0;
 }
 
-/* Whether the sender has our own identity: the connection is encrypted, but anybody may connect. */
+/*
+ * Whether the sender has our own identity: the connection is encrypted, but anybody may connect.  The
+ * library looks for the connection in a list that other threads change, and does not lock it.
+ */
 static int is_ours(globus_gram_protocol_handle_t handle)
 {
     gss_ctx_id_t context = GSS_C_NO_CONTEXT;
+    int failure;
 
-    return globus_gram_protocol_get_sec_context(handle, &context) == GLOBUS_SUCCESS
-        && (context == GSS_C_NO_CONTEXT || globus_gram_protocol_authorize_self(context));
+    if (&globus_i_gram_protocol_mutex)
+    {
+        globus_mutex_lock(&globus_i_gram_protocol_mutex);
+    }
+    failure = globus_gram_protocol_get_sec_context(handle, &context);
+    if (&globus_i_gram_protocol_mutex)
+    {
+        globus_mutex_unlock(&globus_i_gram_protocol_mutex);
+    }
+    return failure == GLOBUS_SUCCESS && context != GSS_C_NO_CONTEXT
+        && globus_gram_protocol_authorize_self(context);
 }
 
 /* A job manager tells of a job. */
@@ -136,7 +179,8 @@ static void on_update(
         event.a = number(&extensions, "status");
         event.code = number(&extensions, "failure-code");
         event.text = packed_info(
-            contact ? contact->value : "", message_of(event.code), &extensions);
+            contact && contact->value ? contact->value : "", message_of(event.code), &extensions);
+        forget_messages();
         cog_post(&event);
         globus_gram_protocol_hash_destroy(&extensions);
     }
