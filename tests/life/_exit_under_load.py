@@ -1,10 +1,13 @@
 """A program that leaves while everything is under way; run by test_exit.py, many times.
 
-Arguments: what is under way (transfer, many, job, callbacks, all), seconds to wait, how to leave.
+Arguments: what is under way (transfer, many, job, waiting, callbacks, all), seconds to wait, how to
+leave.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -21,6 +24,7 @@ from pyGlobus.ftpClient import (
 )
 from pyGlobus.gassCopy import GassCopy
 from pyGlobus.gassServerEZ import STDOUT_ENABLE, GassServerEZ
+from pyGlobus.globusException import GlobusException
 from pyGlobus.gramClient import GramClient
 
 what, wait, leave = sys.argv[1], float(sys.argv[2]), sys.argv[3]
@@ -94,6 +98,24 @@ if what in ("job", "all"):
             f"&(executable=/bin/echo)(arguments=hi)(stdout={server.getURL()}/dev/stdout)",
         ),
     ))  # fmt: skip
+
+if what in ("waiting", "all"):
+    follower = GramClient()
+    job = follower.submit(
+        os.environ["COGKIT_SANDBOX_GRAM"], "&(executable=/bin/sleep)(arguments=3)"
+    )
+
+    def hold() -> None:
+        with contextlib.suppress(GlobusException):  # the client is closed at exit
+            job.wait()
+
+    async def follow() -> None:
+        with contextlib.suppress(GlobusException):
+            await asyncio.gather(*(follower.job(job.contact).wait_async() for _ in range(3)))
+
+    for work in (hold, hold, lambda: asyncio.run(follow())):
+        threading.Thread(target=work, daemon=True).start()
+    alive.append((follower, job, iter(follower.job(job.contact).states())))
 
 time.sleep(wait)
 print("leaving", flush=True)

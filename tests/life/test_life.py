@@ -45,7 +45,7 @@ def test_exits_under_load_are_never_abnormal(grid_env: dict[str, str], big_file:
     chance = random.Random(2001)
     runs = [
         (
-            chance.choice(["transfer", "many", "callbacks", "job", "all"]),
+            chance.choice(["transfer", "many", "callbacks", "job", "waiting", "all"]),
             chance.choice([0, 0.01, 0.1, 0.2, 0.3, 0.5]),
             chance.choice(list(LEAVING)),
         )

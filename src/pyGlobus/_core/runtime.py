@@ -131,6 +131,11 @@ class Runtime:
         """Whether Globus has been brought up in this process."""
         return self._started
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the interpreter is leaving."""
+        return self._stopping
+
     def require(self) -> None:
         """Raise when Globus cannot be used here and now."""
         if self._forked:

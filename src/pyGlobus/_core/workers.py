@@ -38,10 +38,12 @@ def run_interruptibly(function: Callable[[], T]) -> T:
     return results[0]
 
 
-def run_in_background(function: Callable[[], object]) -> None:
+def run_in_background(function: Callable[[], object]) -> threading.Thread:
     """Run a C call that may block for long on a thread of its own, which never gets a signal.
 
     `function` must not raise: nobody is there to hear of it.
     """
+    thread = threading.Thread(target=function, name="pyGlobus-worker", daemon=True)
     with signals_held():
-        threading.Thread(target=function, name="pyGlobus-worker", daemon=True).start()
+        thread.start()
+    return thread

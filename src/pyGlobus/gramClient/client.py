@@ -11,7 +11,6 @@ from .._core.operation import Operation
 from .._native import ffi, lib
 from ..rsl import RSL
 from ..security.credential import Credential
-from .activation import usable
 from .attr import GramClientAttr
 from .constants import GramError, JobSignal, JobState, gram_text
 from .contacts import JobContact, ResourceContact
@@ -97,7 +96,11 @@ class GramClient(GramRequests):
         """
         job = self.register_submit(rm, rsl, attr=attr, timeout=timeout).result()
         if commit and not job.committed:
-            job.commit(timeout=timeout)
+            try:
+                job.commit(timeout=timeout)
+            except BaseException as error:
+                error.add_note(f"The job was submitted, and may be committed: {job.contact}")
+                raise
         return job
 
     def register_submit(
@@ -484,8 +487,9 @@ class GramClient(GramRequests):
 
         Args:
             job_contact: which job.
-            credential: what the proxy is made of; the client's, as found now, when None.
-            attr: credential and delegation for this request.
+            credential: what the proxy is made of, and who asks; the client's, as found now, when
+                None.
+            attr: delegation mode for this request.
             timeout: seconds.
         """
         self.register_refresh_credentials(
@@ -501,13 +505,14 @@ class GramClient(GramRequests):
         timeout: float | None = TIMEOUT,
     ) -> Operation[None]:
         """`refresh_credentials` as an operation."""
-        fresh = usable(credential or self._credential)
+        fresh = self._fresh(credential)
         return self._request(
             f"refresh the credential of {job_contact}", _nothing,
             attr if attr is not None else GramClientAttr(credential=fresh), timeout,
             lambda attributes, token: lib.globus_gram_client_register_job_refresh_credentials(
                 job_text(job_contact), fresh.gss(), attributes, REPLY, token
             ),
+            keep=fresh,
         )  # fmt: skip
 
     # --- resource managers -----------------------------------------------------------------------

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 
 from .._core.errors import HandleClosedError
-from .._core.runtime import runtime
+from .._core.runtime import log, runtime
 from .constants import GramError, JobState
 from .contacts import JobContact
 from .info import JobInfo
@@ -16,6 +16,9 @@ __all__ = ["Course", "InOrder", "Tracker"]
 
 _OVERTAKEN = 0.5
 """Seconds that a job's end is held back for the message of its beginning."""
+
+_REMEMBERED = 10_000
+"""Jobs of which it is remembered that they have begun, or that they may be ours."""
 
 # A job's states come in this order.  A batch system may take a job back, though.
 _RANK = {
@@ -41,7 +44,8 @@ class InOrder:
     def __init__(self, tell: Callable[[JobInfo], object]) -> None:
         """`tell` gets them."""
         self._tell = tell
-        self._begun: set[str] = set()
+        # as a set that knows its oldest; some jobs end without our being told
+        self._begun: dict[str, None] = {}
         self._held: dict[str, JobInfo] = {}
 
     def __call__(self, info: JobInfo) -> None:
@@ -49,22 +53,28 @@ class InOrder:
         job = info.contact
         if not info.state.is_final:
             if info.state & (JobState.ACTIVE | JobState.SUSPENDED):
-                self._begun.add(job)
+                self._begun[job] = None
+                if len(self._begun) > _REMEMBERED:
+                    del self._begun[next(iter(self._begun))]
             try:
                 self._tell(info)
             finally:
                 self._release(job)
         elif job in self._begun:
-            self._begun.discard(job)
+            del self._begun[job]
             self._tell(info)
         else:
             self._held[job] = info
             runtime.later(_OVERTAKEN, lambda: self._release(job))
 
+    def forget(self) -> None:
+        """Nothing more is to be passed on (from any thread)."""
+        self._held.clear()
+
     def _release(self, job: str) -> None:
         held = self._held.pop(job, None)
         if held is not None:
-            self._begun.discard(job)
+            self._begun.pop(job, None)
             self._tell(held)
 
 
@@ -155,7 +165,10 @@ class Course:
         wakers, self._wakers = self._wakers, []
         self._changed.notify_all()
         for waker in wakers:
-            waker()
+            try:
+                waker()
+            except Exception:  # one whose loop is closed at this moment must not stop the others
+                log.debug("nobody is there to be told of a job", exc_info=True)
 
 
 class Tracker:
@@ -204,6 +217,9 @@ class Tracker:
                     return
                 # of a job that is being submitted, for the first time or again
                 course = self._early.setdefault(key, Course())
+                if len(self._early) > _REMEMBERED:
+                    # where submissions never pause, those that nobody claims would stay
+                    del self._early[next(iter(self._early))]
         course.told = True
         course.note(info)
 

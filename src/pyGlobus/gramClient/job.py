@@ -246,10 +246,14 @@ class GramJob:
         self._pause = min(self._pause * 2, _SLOWEST_ASK) if quiet else first
         self._heard = heard
         pause = max(self._pause, _ASK_EACH * self.client._tracker.watched)
-        self._timer = runtime.later(pause, lambda: run_in_background(self._ask))
+        self._timer = runtime.later(pause, self._ask_soon)
+
+    def _ask_soon(self) -> None:
+        # on a thread of its own: a name may have to be looked up; none can begin at the very end
+        if not runtime.stopping:
+            run_in_background(self._ask)
 
     def _ask(self) -> None:
-        """On a thread of its own: a name may have to be looked up."""
         if self._course.is_over:
             return
         try:
@@ -265,7 +269,7 @@ class GramJob:
             self._course.told = True
             # it says the state and no more: of the end there is more to know
             if operation.result(0).is_final:
-                run_in_background(self._ask)
+                self._ask_soon()
             else:
                 self._course.note(JobInfo(self.contact, operation.result(0)))
         elif isinstance(error, FileNotFoundError):
@@ -328,11 +332,11 @@ class JobStates:
     """An iterator over a job's states, and an asynchronous one: see `GramJob.states`."""
 
     def __init__(self, job: GramJob, timeout: float | None) -> None:
+        self._watching = False
         self._job = job
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._index = 0
-        self._watching = False
 
     def __iter__(self) -> Iterator[JobState]:
         return self
@@ -410,9 +414,13 @@ class JobStates:
         self.close()
 
     def __del__(self) -> None:
-        self.close()
+        # this thread may hold the very lock that close() wants
+        if self._watching:
+            self._watching = False
+            runtime.bury(self._job._unwatch)
 
     def _begin(self) -> None:
+        runtime.require()  # where there is no drainer nothing would ever come
         if not self._watching:
             self._watching = True
             self._job._watch()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import log, runtime
+from .._core.workers import run_in_background
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .activation import bring_up, expired, set_default_credential, usable
@@ -25,6 +26,9 @@ T = TypeVar("T")
 TIMEOUT = 60.0
 """Seconds that a request may take."""
 
+_DISALLOW_GRACE = 1.0
+"""Seconds that the end of listening is waited for."""
+
 REPLY = ffi.addressof(lib, "cog_on_gram_reply")
 INFO = ffi.addressof(lib, "cog_on_gram_info")
 
@@ -36,8 +40,8 @@ class GramRequests(Handle):
         bring_up(credential)
         self._credential = credential
         self._attributes: tuple[object, GramClientAttr] | None = None
-        # token by contact; shared with the finalizer, so it must not be this object
-        self._contacts: dict[str, int] = {}
+        # by contact; shared with the finalizer, so it must not be this object
+        self._contacts: dict[str, tuple[int, InOrder]] = {}
         contacts = self._contacts
         super().__init__(lambda: _disallow_all(contacts))
 
@@ -57,7 +61,23 @@ class GramRequests(Handle):
         if self._attributes is None or self._attributes[0] != key:
             fresh = GramClientAttr(credential=credential, delegation_mode=mode)
             self._attributes = key, fresh
+            if self._contacts:
+                # job managers are no longer told by who began to listen, if that has expired since
+                set_default_credential(credential)
         return self._attributes[1]
+
+    def _fresh(self, credential: Credential | None) -> Credential:
+        """The credential of which a job is given a proxy.
+
+        The C function takes only the mode of delegation from attributes, and connects with the
+        library's own credential, which may be the very one that has expired.
+        """
+        self._require_open()
+        fresh = usable(credential or self._credential)
+        if fresh.expired:
+            raise expired(fresh)
+        set_default_credential(fresh)
+        return fresh
 
     def _listen(self, tell: Callable[[JobInfo], object]) -> str:
         """Call `tell` on the drainer for each message of a job manager, in the order of sending;
@@ -77,14 +97,14 @@ class GramRequests(Handle):
             raise gram_error(code, "cannot listen for job states")
         contact: str = ffi.string(place[0]).decode()
         lib.free(place[0])
-        self._contacts[contact] = token
+        self._contacts[contact] = token, in_order
         return contact
 
     def _unlisten(self, contact: str) -> None:
-        token = self._contacts.pop(contact, None)
-        if token is None:
+        listener = self._contacts.pop(contact, None)
+        if listener is None:
             raise ValueError(f"not a callback contact of this client: {contact}")
-        _disallow(contact, token)
+        _disallow(contact, *listener)
 
     def _request(
         self,
@@ -93,8 +113,10 @@ class GramRequests(Handle):
         attr: GramClientAttr | None,
         timeout: float | None,
         call: Callable[[Any, Any], int],
+        *,
+        keep: object = None,
     ) -> Operation[T]:
-        """A request that is answered by `REPLY`."""
+        """A request that is answered by `REPLY`; `keep` is what else C points at."""
         attributes = self._attr(attr)
         credential = attributes.get_credential()
 
@@ -103,7 +125,7 @@ class GramRequests(Handle):
                 raise gram_error(event.code, what, reply_of(event)[1], credential)
             return convert(event)
 
-        return self._started(what, outcome, attributes, timeout, call)
+        return self._started(what, outcome, attributes, timeout, call, keep)
 
     def _question(
         self,
@@ -133,8 +155,11 @@ class GramRequests(Handle):
         attributes: GramClientAttr,
         timeout: float | None,
         call: Callable[[Any, Any], int],
+        keep: object = None,
     ) -> Operation[T]:
-        operation = Operation(what, outcome, keep=attributes)
+        # the credential by itself, too: the attributes may be given another one meanwhile
+        kept = attributes, attributes.get_credential(), keep
+        operation = Operation(what, outcome, keep=kept)
         token = runtime.enrol(operation.complete)
         code = call(attributes.pointer(), ffi.cast("void *", token))
         if code != 0:
@@ -149,13 +174,25 @@ def job_text(contact: str | JobContact) -> bytes:
     return str(JobContact.parse(contact)).encode()
 
 
-def _disallow(contact: str, token: int) -> None:
-    code = lib.globus_gram_protocol_callback_disallow(contact.encode())
+def _disallow(contact: str, token: int, in_order: InOrder) -> None:
+    # nothing more is told from here on
     runtime.withdraw(token)
-    if code != 0:
-        log.debug("callback contact %s: GRAM error %d when it was closed", contact, code)
+    in_order.forget()
+    if runtime.stopping:
+        return
+
+    def work() -> None:
+        code = lib.globus_gram_protocol_callback_disallow(contact.encode())
+        if code != 0:
+            log.debug("callback contact %s: GRAM error %d when it was closed", contact, code)
+
+    # C waits until whoever has connected there is gone, and anybody may connect and stay
+    thread = run_in_background(work)
+    if not runtime.on_drainer():
+        thread.join(_DISALLOW_GRACE)
 
 
-def _disallow_all(contacts: dict[str, int]) -> None:
+def _disallow_all(contacts: dict[str, tuple[int, InOrder]]) -> None:
     while contacts:
-        _disallow(*contacts.popitem())
+        contact, listener = contacts.popitem()
+        _disallow(contact, *listener)
