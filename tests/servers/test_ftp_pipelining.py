@@ -25,7 +25,8 @@ from pyGlobus.ftpClient import (
 )
 from pyGlobus.globusException import OperationCancelledError
 
-COUNT = 200
+# no more: GCT reads some replies wrongly that come in pieces (docs/internals/binding.md)
+COUNT = 60
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +145,11 @@ def test_it_can_be_cancelled_and_closed_at_any_moment(
 def test_one_client_does_one_run_at_a_time(
     client: FtpClient, attr: FtpClientOperationAttr, pairs: list[tuple[str, str]]
 ) -> None:
-    # few: GCT reads some replies wrongly that come in pieces (docs/internals/binding.md)
-    operation = client.third_party_transfers(pairs[:30], attr, attr)
+    operation = client.third_party_transfers(pairs, attr, attr)
     with pytest.raises(FtpClientException, match="busy") as error:
         client.third_party_transfers(pairs, attr, attr)
     assert error.value.code == FtpError.IN_USE
-    assert operation.result(60) == 30
+    assert operation.result(60) == COUNT
 
 
 def test_a_server_killed_in_mid_run(

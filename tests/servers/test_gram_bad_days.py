@@ -207,13 +207,13 @@ def test_a_proxy_that_expires_stops_the_job_manager_and_a_new_one_keeps_it(
     own_grid: Sandbox,
 ) -> None:
     rm = own_grid.gram_contact
-    sleep = "&(executable=/bin/sleep)(arguments=20)(save_state=yes)(two_phase=60)"
+    sleep = "&(executable=/bin/sleep)(arguments=12)(save_state=yes)(two_phase=60)"
 
     def proxy(lifetime: timedelta) -> Credential:
         return Credential.load(own_grid.issue_proxy(lifetime=lifetime))
 
     # a job manager stops ten minutes before its proxy expires
-    soon, later = timedelta(minutes=10, seconds=10), timedelta(hours=1)
+    soon, later = timedelta(minutes=10, seconds=7), timedelta(hours=1)
     with GramClient(credential=proxy(soon)) as client:
         job = client.submit(rm, sleep)
         info = job.wait(60)
@@ -229,9 +229,9 @@ def test_a_proxy_that_is_renewed_in_time_keeps_the_job(own_grid: Sandbox) -> Non
     def proxy(lifetime: timedelta) -> Credential:
         return Credential.load(own_grid.issue_proxy(lifetime=lifetime))
 
-    with GramClient(credential=proxy(timedelta(minutes=10, seconds=15))) as client:
+    with GramClient(credential=proxy(timedelta(minutes=10, seconds=9))) as client:
         job = client.submit(
-            own_grid.gram_contact, "&(executable=/bin/sleep)(arguments=20)(save_state=yes)"
+            own_grid.gram_contact, "&(executable=/bin/sleep)(arguments=12)(save_state=yes)"
         )
         job.refresh_credentials(proxy(timedelta(hours=1)))
         assert job.wait(60).state is JobState.DONE
@@ -268,7 +268,7 @@ def test_a_burst_of_many_thousand_states_reaches_the_callback_whole(rm: str) -> 
 
     with GramClient() as client:
         callback = client.callback_allow(tell)
-        token = client._contacts[callback]
+        token, _ = client._contacts[callback]
         # as the shim posts them for messages of job managers
         event = ffi.new("cog_event *", {"token": token})
         for state in states:

@@ -335,10 +335,16 @@ def on_node(grid: Sandbox, node: str) -> list[str]:
     """The programs that run for a node, with ``slurmd`` and ``slurmstepd``."""
     mark = f"COGKIT_SANDBOX_NODE={node}".encode()
     return [
-        comm(pid)
-        for pid in _processes.descendants(grid.supervisor_pid)
-        if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        comm(pid) for pid in _processes.descendants(grid.supervisor_pid) if mark in environ(pid)
     ]
+
+
+def environ(pid: int) -> list[bytes]:
+    """Its variables; none of a process that has just gone."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def comm(pid: int) -> str:

@@ -85,7 +85,7 @@ def test_a_quick_run_measures_everything_and_leaves_nothing(tmp_path: Path) -> N
         "get-null", "get-file", "get-private", "put-null", "put-file", "put-private",
         "third-party", "submit", "event", "list", "small-files", "small-files-put",
         "small-files-20", "small-files-20-put", "third-party-small", "small-files-default",
-        "start",
+        "start", "submit-many", "job-end", "first-output", "slurm-many",
     }  # fmt: skip
     assert all(one["sides"] and one["comparisons"] for one in document["benchmarks"])
     assert document["machine"]["globus"]["globus_ftp_client"]

@@ -75,6 +75,7 @@ EXIT_CODES = {
     "pyGlobus._core.errors.AuthenticationError": ExitCode.DENIED,
     "pyGlobus.ftpClient.errors.FtpClientValueError": ExitCode.USAGE,
     "pyGlobus.gramClient.errors.GramClientValueError": ExitCode.USAGE,
+    "pyGlobus.rsl.errors.RSLError": ExitCode.USAGE,
 }
 
 # What a shell reports for a program that SIGPIPE ended.
@@ -176,10 +177,12 @@ def print_json(value: object) -> None:
 
 @contextmanager
 def bad_usage() -> Iterator[None]:
-    """What is a `ValueError` in this block is the command line's fault."""
+    """What is a plain `ValueError` in this block is the command line's fault."""
     try:
         yield
     except ValueError as error:
+        if exit_code(error) is not None:
+            raise  # one that says for itself what it is
         raise typer.BadParameter(str(error)) from error
 
 
