@@ -54,7 +54,7 @@ forward() {
 }
 : >"$dir/stdout"; : >"$dir/stderr"
 exec 3<&0
-"$@" <&3 3<&- >"$dir/stdout" 2>"$dir/stderr" & job=$!
+"$@" <&3 3<&- >>"$dir/stdout" 2>>"$dir/stderr" & job=$!
 forward stdout & out=$!
 forward stderr >&2 & err=$!
 trap 'kill $job $out $err 2>/dev/null; rm -rf "$dir"; exit 143' HUP INT TERM
@@ -67,6 +67,10 @@ exit $code
 """
 
 _JOIN_TIMEOUT = 10.0
+_LONGEST_CODE = 8
+
+# The C library has one pair of output streams for all GASS servers of a process.
+_streams = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def to_descriptor(number: int) -> Sink:
 
 
 class Output:
-    """A GASS server, and what comes by it, on its way to sinks."""
+    """A GASS server, and what comes by it, on its way to sinks; one at a time in a process."""
 
     def __init__(self, stdout: Sink, stderr: Sink, *, serve_files: bool = False) -> None:
         """To two sinks.
@@ -138,6 +142,11 @@ class Output:
         return Channel(self._server.url, self._mark)
 
     def __enter__(self) -> Self:
+        if not _streams.acquire(blocking=False):
+            raise RuntimeError(
+                "another job's output is being received in this process, which can be done for one "
+                "job at a time: run this one in another process, or submit() it"
+            )
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # what was printed before the job comes before its output
         try:
@@ -151,7 +160,7 @@ class Output:
                 self._options, stdout=self._writers[0], stderr=self._writers[1]
             )
         except BaseException:
-            self._end()
+            self._end(_JOIN_TIMEOUT)
             raise
         return self
 
@@ -161,15 +170,25 @@ class Output:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end()
+        # Whoever reads in his own time gets all of it; Ctrl-C ends that wait, too.
+        self._end(None if error is None else _JOIN_TIMEOUT)
 
-    def _end(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._writers:
-            os.close(writer)
-        for thread in self._threads:
-            thread.join(_JOIN_TIMEOUT)
+    def _end(self, patience: float | None) -> None:
+        """Pass on what has come; after an error, for so many seconds at each step."""
+        # closing waits for a request under way, which waits for its sink
+        closer = threading.Thread(target=self._close, daemon=True)
+        closer.start()
+        for thread in (closer, *self._threads):
+            thread.join(patience)
+
+    def _close(self) -> None:
+        try:
+            if self._server is not None:
+                self._server.close()
+            for writer in self._writers:
+                os.close(writer)
+        finally:
+            _streams.release()
 
     def _receive(self, reader: int, number: int) -> None:
         with os.fdopen(reader, "rb", buffering=0) as pipe:
@@ -184,11 +203,16 @@ class Output:
         mark = self._mark.encode()
         before, found, after = data.partition(mark)
         if found:
-            self._held = found + after
-            if after.endswith(b"\n"):
-                self.exit_code = int(after)
-                self._held = b""
-            return before
+            # what the job has left running may print behind it
+            code, end, rest = after.partition(b"\n")
+            if not end and len(code) <= _LONGEST_CODE:
+                self._held = found + after
+                return before
+            self._held = b""
+            if not code.strip().isdigit():
+                return data  # the job has seen its own command line
+            self.exit_code = int(code)
+            return before + rest
         held = next((n for n in range(len(mark) - 1, 0, -1) if data.endswith(mark[:n])), 0)
         self._held = data[len(data) - held :]
         return data[: len(data) - held]

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from cogkit.jobs._describe import Command, Job, described, is_url, staged
 from cogkit.jobs._errors import JobError, failure_of, lost
 from cogkit.jobs._output import Output, Sink
-from cogkit.jobs._run import client, run, submitted
+from cogkit.jobs._run import cancelled, client, run, submitted
 from pyGlobus.gassServerEZ import READ_ENABLE, GassServerEZ
 from pyGlobus.globusException import GlobusException
 from pyGlobus.gramClient import (
@@ -68,6 +68,7 @@ def submit(
     Raises:
         GramClientException: It could not be submitted: one of its subclasses.
         JobFailed: Its files could not be staged in.
+        JobLost: Its job manager died meanwhile.
     """
     description = described(job)
     with client() as session, ExitStack() as stack:
@@ -80,18 +81,27 @@ def submit(
             text = description
         fresh = submitted(session, contact, _kept(text, stdout=stdout, stderr=stderr), timeout)
         if serves:
-            _await_stage_in(fresh)
+            try:
+                _await_stage_in(fresh)
+            except JobError:
+                raise
+            except BaseException as error:
+                cancelled(fresh, error)  # nobody is here any more to stage from
+                raise
         return fresh.contact
 
 
 def _await_stage_in(job: GramJob) -> None:
     """Stay until its files have been fetched from here."""
-    for state in job.states():
-        if state is JobState.FAILED:
-            assert job.info is not None
-            raise failure_of(job.info)
-        if state not in (JobState.UNSUBMITTED, JobState.STAGE_IN):
-            return
+    try:
+        for state in job.states():
+            if state is JobState.FAILED:
+                assert job.info is not None
+                raise failure_of(job.info)
+            if state not in (JobState.UNSUBMITTED, JobState.STAGE_IN):
+                return
+    except GramClientJobLostError as problem:
+        raise lost(problem, job.contact) from problem
 
 
 def status(job_contact: str, *, timeout: float | None = 60.0) -> JobInfo:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from cogkit.jobs._describe import Command, Job, described, staged
-from cogkit.jobs._errors import failure_of, lost
+from cogkit.jobs._errors import JobLost, failure_of, lost
 from cogkit.jobs._output import Output, Sink, to_descriptor
 from pyGlobus.globusException import CredentialError, GlobusException, GlobusTimeoutError
 from pyGlobus.gramClient import GramClient, GramClientJobLostError, GramJob, JobInfo, JobState
 from pyGlobus.rsl import RSL
 from pyGlobus.security import Credential
 
-__all__ = ["Outcome", "client", "run", "submitted", "two_phase"]
+__all__ = ["Outcome", "cancelled", "client", "run", "submitted", "two_phase"]
 
 StateFunc = Callable[[str, JobState], object]
 """``func(job_contact, state)``, on the caller's thread."""
@@ -81,6 +81,8 @@ def run(
         JobLost: Its job manager no longer answers, or does not know it any more.
         TimeoutError: `timeout` has passed, and the job was cancelled.
         GramClientException: It could not be submitted: one of its subclasses.
+        RuntimeError: Another `run` is under way in this process: output can be received for one
+            job at a time.
     """
     begin = time.monotonic()
     description = described(job)
@@ -103,8 +105,8 @@ def run(
         else:
             text = _require_free(description)
         text = text.replace(stdout=f"{url}/dev/stdout", stderr=f"{url}/dev/stderr")
-        submission = submitted(session, contact, text, submit_timeout)
-        info = _followed(submission, begin, timeout, on_state)
+        submission = session.submit(contact, two_phase(text), commit=False, timeout=submit_timeout)
+        info = _followed(submission, submit_timeout, begin, timeout, on_state)
         contact_of_job = submission.contact
     if output.failed is not None:
         output.failed.add_note(f"The job itself is done; its output was cut: {contact_of_job}")
@@ -156,6 +158,25 @@ def submitted(session: GramClient, contact: str, text: RSL, timeout: float | Non
 
 
 def _followed(
+    job: GramJob,
+    submit_timeout: float | None,
+    begin: float,
+    timeout: float | None,
+    on_state: StateFunc | None,
+) -> JobInfo:
+    """Commit the job and wait for its end; it is cancelled when that is left early."""
+    try:
+        if not job.committed:
+            job.commit(timeout=submit_timeout)
+        return _awaited(job, begin, timeout, on_state)
+    except JobLost:
+        raise
+    except BaseException as error:
+        cancelled(job, error)
+        raise
+
+
+def _awaited(
     job: GramJob, begin: float, timeout: float | None, on_state: StateFunc | None
 ) -> JobInfo:
     """Wait for the end, and tell of the states on the way."""
@@ -165,19 +186,14 @@ def _followed(
             if on_state:
                 on_state(job.contact, state)
     except GlobusTimeoutError:
-        error = TimeoutError(f"the job did not end within {timeout:g} s and was cancelled")
-        _cancel(job, error)
-        raise error from None
+        raise TimeoutError(f"the job did not end within {timeout:g} s and was cancelled") from None
     except GramClientJobLostError as problem:
         raise lost(problem, job.contact) from problem
-    except BaseException as error:
-        _cancel(job, error)
-        raise
     assert job.info is not None
     return job.info
 
 
-def _cancel(job: GramJob, error: BaseException) -> None:
+def cancelled(job: GramJob, error: BaseException) -> None:
     """Cancel the job, wait a while for its end, and note on `error` what went wrong."""
     try:
         job.cancel(timeout=_CANCEL_GRACE)

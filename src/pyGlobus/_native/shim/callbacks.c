@@ -52,53 +52,41 @@ void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener)
 }
 
 /*
- * GASS server EZ writes by C's stdout and stderr, which glibc lets a program replace.  Our streams
- * live for ever, since a request that is under way keeps the one it began with; where they lead is
- * the descriptor under them.  -1 leads back to the process' own streams.
+ * GASS server EZ writes by C's stdout and stderr, which glibc lets a program replace.  Ours live for
+ * ever and stay in place: a request that is under way keeps the stream it began with, and closes it
+ * at its end if it is not stdout or stderr then.  Where they lead is the descriptor under them; -1
+ * leads to the process' own.
  */
 int cog_gass_streams(int out, int err, int by_lines)
 {
-    static FILE *own[2], *process[2];
+    static FILE *own[2];
     int target[2] = { out, err }, i;
 
     if (!own[0])
     {
-        process[0] = stdout;
-        process[1] = stderr;
+        fflush(stdout);
         for (i = 0; i < 2; i++)
         {
             int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
             if (null < 0 || !(own[i] = fdopen(null, "w")))
             {
+                own[0] = NULL;
                 return -errno;
             }
         }
+        stdout = own[0];
+        stderr = own[1];
     }
     for (i = 0; i < 2; i++)
     {
-        int null = -1, from = target[i];
-        if (from < 0)
-        {
-            from = null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        }
         fflush(own[i]);
-        if (dup3(from, fileno(own[i]), O_CLOEXEC) < 0)
+        /* a process may have been started without a descriptor 1 or 2 */
+        if (dup3(target[i] < 0 ? i + 1 : target[i], fileno(own[i]), O_CLOEXEC) < 0 && target[i] >= 0)
         {
             return -errno;
         }
-        if (null >= 0)
-        {
-            close(null);
-        }
-        setvbuf(own[i], NULL, by_lines ? _IOLBF : _IONBF, 0);
-    }
-    stdout = out < 0 ? process[0] : own[0];
-    stderr = err < 0 ? process[1] : own[1];
-    if (!by_lines)
-    {
         /* a pipe would keep what it gets */
-        setvbuf(stdout, NULL, _IONBF, 0);
-        setvbuf(stderr, NULL, _IONBF, 0);
+        setvbuf(own[i], NULL, by_lines ? _IOLBF : _IONBF, 0);
     }
     return 0;
 }
