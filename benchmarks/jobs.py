@@ -111,7 +111,7 @@ def job_end(grid: Grid) -> Measurement:
         return client(job)
 
     # each sample lies anywhere within a poll: only many tell
-    pace = Pace(6 * grid.pace.runs, grid.pace.warm)
+    pace = Pace((1 if grid.quick else 6) * grid.pace.runs, grid.pace.warm)
     with grid.client() as client:
         samples = interleave({DONE_OURS: ours, DONE_THEIRS: theirs}, pace, grid.tell)
     return Measurement(
@@ -132,7 +132,7 @@ def first_output(grid: Grid) -> Measurement:
     ]  # fmt: skip
     words = ["/bin/echo", "hello"]
     rsl = "&(executable=/bin/echo)(arguments=hello)"
-    pace = Pace(3 * grid.pace.runs, grid.pace.warm)
+    pace = Pace((1 if grid.quick else 3) * grid.pace.runs, grid.pace.warm)
     samples = interleave(
         {
             RUN_OURS: lambda: _first_byte(grid, [*cogkit, "--", *words]),
@@ -178,7 +178,7 @@ def slurm_many(grid: Grid) -> Measurement:
             "peak_memory_mib": round(told["peak_kib"] / 1024, 1),
             "client_cpu_ms_per_job": round(1000 * told["cpu_per_job"], 1),
         },
-        comparisons=[],
+        comparisons=[Comparison(BATCH_SYSTEM)],
     )  # fmt: skip
 
 
