@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +101,28 @@ def test_the_mark_and_the_exit_code_are_taken_out_of_standard_error(
     whole = (got + output._held).decode().replace(first, "MA").replace(second, "RK")
     assert whole == text
     assert output.exit_code == code
+
+
+# ---- files here that a job needs and makes -------------------------------------------------------
+
+
+def test_files_with_odd_names_are_staged(rm: str, tmp_path: Path) -> None:
+    names = ["a b", "q?x", "e=f", "a;b", "a'b", "$HOME", "(x)", "&", "a+b", "~", "x:y@z,!"]
+    pairs = [(tmp_path / name, str(tmp_path / f"there{n}")) for n, name in enumerate(names)]
+    for here, _ in pairs:
+        here.write_text(here.name)
+    job = jobs.Command(
+        ["/bin/cat", *(there for _, there in pairs)],
+        stage_in=[(str(here), there) for here, there in pairs],
+        stage_out=[(there, f"{here}.back") for here, there in pairs],
+    )
+    assert jobs.run(rm, job, capture=True).stdout == "".join(names).encode()
+    assert [Path(f"{here}.back").read_text() for here, _ in pairs] == names
+
+
+@pytest.mark.parametrize("name", ["100%", "#1", 'a"b', "a\\b", "[x]", "\u00fc"])
+def test_a_name_that_cannot_be_served_is_said_before(rm: str, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    job = jobs.Command(["/bin/true"], stage_in=[(str(tmp_path / name), "x")])
+    with pytest.raises(ValueError, match="link to it"):
+        jobs.run(rm, job)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from cogkit.jobs._output import Channel, live
 from pyGlobus.rsl import RSL
@@ -141,7 +143,7 @@ def is_url(text: str) -> bool:
 
 
 def staged(job: Command, source: str | None, target: str | None) -> Command:
-    """The command with URLs for the files here.
+    r"""The command with URLs for the files here.
 
     Args:
         job: The command.
@@ -149,7 +151,8 @@ def staged(job: Command, source: str | None, target: str | None) -> Command:
         target: Base URL of one that they are left at, in the end.
 
     Raises:
-        ValueError: A file here is named, and there is no server for it.
+        ValueError: A file here is named, and there is no server for it, or it has a name that
+            cannot be served: with what is not ASCII, or one of ``%#*"<>[]{}^`|\``.
         FileNotFoundError: A file here to be staged in does not exist.
     """
     for path, _ in job.stage_in:
@@ -162,9 +165,21 @@ def staged(job: Command, source: str | None, target: str | None) -> Command:
     )
 
 
+# What GASS clients and servers (GCT 6.2) take neither as it is nor encoded.
+_UNSERVED = re.compile(r"[^\w \-.~/:=,;@$!'()+?&]", re.ASCII)
+_PLAIN = "/:=,;@$!'()+"
+
+
 def _url(path: str, base: str | None) -> str:
     if is_url(path):
         return path
     if base is None:
         raise ValueError(f"{path}: nobody will be here then to take it: give a URL")
-    return base + str(Path(path).expanduser().absolute())
+    full = str(Path(path).expanduser().absolute())
+    odd = _UNSERVED.search(full)
+    if odd is not None:
+        raise ValueError(
+            f"{full}: a file whose name has {odd[0]!r} cannot be staged from or to here: "
+            "link to it under another name"
+        )
+    return base + quote(full, safe=_PLAIN)
