@@ -158,10 +158,12 @@ globus_bool_t globus_gram_protocol_authorize_self(gss_ctx_id_t context)
 int globus_gram_protocol_unpack_status_update_message_with_extensions(
     const globus_byte_t *message, globus_size_t size, globus_hashtable_t *extensions)
 {
-    char *text = strndup((const char *) message, size), *rest = text, *line;
+    char *text = malloc(size + 1), *rest = text, *line;
     struct table *table = calloc(1, sizeof *table);
 
     CHECK(text && table);
+    memcpy(text, message, size);
+    text[size] = 0;
     *extensions = (globus_hashtable_t) table;
     tables++;
     while ((line = strsep(&rest, "\n")))
@@ -174,7 +176,8 @@ int globus_gram_protocol_unpack_status_update_message_with_extensions(
             return GLOBUS_GRAM_PROTOCOL_ERROR_HTTP_UNPACK_FAILED;
         }
         CHECK(table->count < MOST_FIELDS);
-        table->fields[table->count].attribute = strndup(line, equals - line);
+        *equals = 0;
+        table->fields[table->count].attribute = strdup(line);
         table->fields[table->count++].value = strdup(equals + 1);
     }
     free(text);
