@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-EXITS = int(os.environ.get("COGKIT_TEST_EXITS", "300"))
+EXITS = int(os.environ.get("COGKIT_TEST_EXITS", "150"))
 
 pytestmark = pytest.mark.life
 

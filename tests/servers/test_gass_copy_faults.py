@@ -167,12 +167,21 @@ def test_many_small_copies_leave_nothing_behind(
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
     with GassCopy(GassCopyHandleAttr(ftp=FtpClientHandleAttr(cache_all=True))) as copy:
+        broken = 0
 
         def copies(count: int) -> None:
+            nonlocal broken
             for _ in range(count):
-                copy.copy_url_to_url(
-                    f"{source}{remote}/in", None, f"{destination}{remote}/out", None
-                )
+                try:
+                    copy.copy_url_to_url(
+                        f"{source}{remote}/in", None, f"{destination}{remote}/out", None
+                    )
+                except GassCopyConnectionError as error:
+                    # GCT takes the next transfer's connection down, once in some thousand times,
+                    # more often on a busy machine (docs/internals/binding.md)
+                    if "end of file" not in str(error).lower() or broken:
+                        raise
+                    broken += 1
 
         copies(20)
         gc.collect()
