@@ -204,19 +204,30 @@ def test_a_forked_copy_of_the_creator_does_not_keep_the_sandbox() -> None:
         os.killpg(creator.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.2, 0.4])
-def test_ctrl_c_during_up_leaves_nothing(own_place: Path, delay: float) -> None:
+@pytest.mark.parametrize("delay", [0.05, 0.2, 0.4, "detached"])
+def test_ctrl_c_during_up_leaves_nothing(own_place: Path, delay: float | str) -> None:
     with subprocess.Popen(
         [*COGKIT, "sandbox", "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as starting:
         wait_until(lambda: list(own_place.iterdir()), "it has begun")
-        time.sleep(delay)
+        if isinstance(delay, str):
+            wait_until(lambda: any(one.detached for one in _records.running()), "it is up")
+        else:
+            time.sleep(delay)
         starting.send_signal(signal.SIGINT)
         code = starting.wait(20)
-    if code in (0, -signal.SIGINT):  # it was quicker than the signal, or on its way out
-        cogkit("down")
+    if code == 0:  # it was up before the signal came
+        assert cogkit("down").returncode == 0
     else:
         assert code == 130
+    assert list(own_place.iterdir()) == []
+
+
+def test_a_grid_that_cannot_be_told_of_does_not_stay(own_place: Path) -> None:
+    with open("/dev/full", "w") as full:
+        up = subprocess.run([*COGKIT, "sandbox", "up"], stdout=full, stderr=subprocess.PIPE)
+    assert up.returncode == 1
+    assert b"No space left" in up.stderr
     assert list(own_place.iterdir()) == []
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -63,22 +65,33 @@ def up(
     from cogkit.sandbox import Sandbox
 
     with Sandbox(directory, ssh=ssh, slurm_nodes=slurm) as grid:
-        grid.detach()
-        about = grid.describe()
+        try:
+            grid.detach()
+            # It is up.  A Ctrl-C while this is said would be told as a failure, and leave it.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            _announce(grid.describe(), json=json)
+        except BaseException:
+            grid.down()
+            raise
+
+
+def _announce(about: dict[str, Any], *, json: bool) -> None:
     if json:
         print_json(about)
-        return
-    print(f"A grid is running in {about['directory']}")
-    print(f"  GridFTP  {about['gridftp_url']}")
-    print(f"  GRAM     {about['gram_contact']}")
-    if ssh:
-        print(f"  SSH      {about['environ']['COGKIT_SANDBOX_SSHFTP']}")
-    if slurm:
-        print(f"  Slurm    {about['gram_slurm_contact']}")
-        print(f"           squeue and others are in {about['slurm']['commands']}")
-    print(f"  user     {about['user']['subject']}")
-    print('Use it:    eval "$(cogkit sandbox env)"')
-    print("End it:    cogkit sandbox down")
+    else:
+        print(f"A grid is running in {about['directory']}")
+        print(f"  GridFTP  {about['gridftp_url']}")
+        print(f"  GRAM     {about['gram_contact']}")
+        if sshftp := about["environ"].get("COGKIT_SANDBOX_SSHFTP"):
+            print(f"  SSH      {sshftp}")
+        if about["slurm"]:
+            print(f"  Slurm    {about['gram_slurm_contact']}")
+            print(f"           squeue and others are in {about['slurm']['commands']}")
+        print(f"  user     {about['user']['subject']}")
+        print('Use it:    eval "$(cogkit sandbox env)"')
+        print("End it:    cogkit sandbox down")
+    sys.stdout.flush()
 
 
 @app.command(

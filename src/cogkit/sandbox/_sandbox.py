@@ -214,11 +214,18 @@ class Sandbox:
             self.close()
 
     def detach(self) -> None:
-        """Let it go on when this process ends; :meth:`down` or ``cogkit sandbox down`` ends it."""
-        self._about = self._link.request("detach")
-        if self._finalizer is not None:
-            self._finalizer.detach()
-        self._adopt(self._link)
+        """Let it go on when this process ends; :meth:`down` or ``cogkit sandbox down`` ends it.
+
+        Where this is interrupted the sandbox ends, as nobody would know of it.
+        """
+        try:
+            self._about = self._link.request("detach")
+            if self._finalizer is not None:
+                self._finalizer.detach()
+            self._adopt(self._link)
+        except BaseException:
+            self.down()
+            raise
 
     def _adopt(
         self, connection: Connection, process: subprocess.Popen[bytes] | None = None
