@@ -178,6 +178,24 @@ def test_a_job_prints_and_only_its_contact_pickles(rm: str) -> None:
         job.wait(30)
 
 
+@pytest.mark.parametrize("patience", [0.3, 30.0])
+def test_where_no_message_gets_through_the_job_manager_is_asked(rm: str, patience: float) -> None:
+    with GramClient() as client:
+        job = client.submit(rm, "&(executable=/bin/sleep)(arguments=3)(two_phase=60)")
+        contact = client._tracker.contact
+        assert contact is not None
+        client.callback_disallow(contact)  # as behind a firewall
+        begin = time.monotonic()
+        while True:
+            try:
+                info = job.wait(patience)
+            except GlobusTimeoutError:
+                assert time.monotonic() - begin < 40
+            else:
+                break
+    assert info.state is JobState.DONE
+
+
 # ---- picking up --------------------------------------------------------------------------------
 
 PICK_UP = """

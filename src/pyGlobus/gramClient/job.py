@@ -71,7 +71,7 @@ class GramJob:
         self._watchers = 0
         self._is_watched = False
         self._timer: Timer | None = None
-        self._pause = 0.0
+        self._pause = self._due = 0.0
         self._heard = 0
         self._unanswered = 0
 
@@ -218,7 +218,12 @@ class GramJob:
             self.client._tracker.watched += 1
             attach, self._attach = self._attach, False
             self._unanswered = 0
-            self._schedule()
+            if self._due:
+                # whoever waits again and again for a moment must not put the question off each time
+                left = max(self._due - time.monotonic(), 0.0)
+                self._timer = runtime.later(left, self._ask_soon)
+            else:
+                self._schedule()
         if attach:
             try:
                 self.client.register_job_callback_registration(
@@ -246,9 +251,11 @@ class GramJob:
         self._pause = min(self._pause * 2, _SLOWEST_ASK) if quiet else first
         self._heard = heard
         pause = max(self._pause, _ASK_EACH * self.client._tracker.watched)
+        self._due = time.monotonic() + pause
         self._timer = runtime.later(pause, self._ask_soon)
 
     def _ask_soon(self) -> None:
+        self._due = time.monotonic() + _ASK_TIMEOUT  # not again while this one is under way
         # on a thread of its own: a name may have to be looked up; none can begin at the very end
         if not runtime.stopping:
             run_in_background(self._ask)
@@ -344,9 +351,9 @@ class JobStates:
     def __next__(self) -> JobState:
         course = self._job._course
         if not course.has(self._index):
-            self._begin()
             if runtime.on_drainer():
                 raise GlobusDeadlockError("a callback cannot wait for a job")
+            self._begin()
             try:
                 known = course.wait(self._index, self._left())
             except BaseException:

@@ -49,7 +49,10 @@ class GramRequests(Handle):
         """Every request names its credential: the library's own default is the one that was
         there when it came up, and may have expired since."""
         self._require_open()
-        if attr is not None and attr.get_credential() is not None:
+        given = attr.get_credential() if attr is not None else None
+        if attr is not None and given is not None:
+            if given.expired:
+                raise expired(given)
             return attr
         mode = attr.get_delegation_mode() if attr is not None else Delegation.LIMITED
         credential = usable(self._credential)
