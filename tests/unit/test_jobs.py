@@ -60,10 +60,16 @@ def test_files_here_are_served_and_missing_ones_told(tmp_path: Path) -> None:
         staged(jobs.Command(["x"], stage_in=[(str(tmp_path / "none"), "a")]), "https://h:1", None)
 
 
+def test_relations_without_the_sign_that_joins_them_are_a_job() -> None:
+    expected = RSL(executable="/bin/true", count=2)
+    for text in ("(executable=/bin/true)(count=2)", " &(executable=/bin/true)(count=2)"):
+        assert described(text) == expected
+
+
 def test_rsl_that_cannot_be_one_job_is_refused() -> None:
     with pytest.raises(RSLSyntaxError):
         described("&(executable=")
-    with pytest.raises(ValueError, match="multi-request"):
+    with pytest.raises(jobs.BadJob, match="multi-request"):
         described("+(&(executable=/bin/true))(&(executable=/bin/true))")
 
 
@@ -86,9 +92,11 @@ def test_jobs_are_remembered_by_numbers(record: jobs.History) -> None:
     assert record.contact("https://b:1/1/3/") == "https://b:1/1/3/"
     with pytest.raises(jobs.UnknownJob, match="cogkit jobs"):
         record.contact("3")
-    record.remove(first.job)
-    assert record.find("1") is None
-    assert record.find(second.job) == second
+    record.remove(second.job)
+    assert record.find("2") is None
+    assert record.find(first.job) == first
+    # a number means one job for good
+    assert record.add("https://a:1/1/4/", "a", "echo 4").number == 3
 
 
 def test_only_its_owner_reads_the_record(record: jobs.History) -> None:
@@ -100,7 +108,7 @@ def test_only_its_owner_reads_the_record(record: jobs.History) -> None:
 def test_jobs_of_long_ago_are_forgotten(record: jobs.History) -> None:
     record.add("https://a:1/1/1/", "a", "old")
     entries = json.loads(record.path.read_text())
-    entries[0]["submitted"] = (datetime.now(UTC) - timedelta(days=31)).isoformat()
+    entries["jobs"][0]["submitted"] = (datetime.now(UTC) - timedelta(days=31)).isoformat()
     record.path.write_text(json.dumps(entries))
     record.add("https://a:1/1/2/", "a", "new")
     assert [entry.command for entry in record] == ["new"]

@@ -64,6 +64,7 @@ EXIT_CODES = {
     "cogkit.sandbox._errors.SandboxError": ExitCode.FAILED,
     "cogkit.files._location.LocationError": ExitCode.USAGE,
     "cogkit.demo.DemoError": ExitCode.FAILED,
+    "cogkit.jobs._errors.BadJob": ExitCode.USAGE,
     "cogkit.jobs._describe.NoContact": ExitCode.USAGE,
     "cogkit.jobs._record.RecordDamaged": ExitCode.FAILED,
     "cogkit.jobs._record.UnknownJob": ExitCode.NOT_FOUND,

@@ -14,7 +14,6 @@ from cogkit.cli._common import ExitCode, JsonOption, bad_usage, epilog, print_js
 
 if TYPE_CHECKING:
     from cogkit.jobs import Command as JobCommand
-    from pyGlobus.rsl import RSL
 
 CODES = [ExitCode.CREDENTIAL, ExitCode.NOT_FOUND, ExitCode.DENIED, ExitCode.UNREACHABLE]
 
@@ -177,16 +176,15 @@ def run(
         raise typer.BadParameter("--json holds the output: give no --stdout or --stderr")
     from cogkit import jobs
 
-    with bad_usage():
-        outcome = jobs.run(
-            resource or jobs.default_contact(),
-            job,
-            timeout=timeout or None,
-            submit_timeout=submit_timeout or None,
-            capture=json,
-            stdout=stdout,
-            stderr=stderr,
-        )
+    outcome = jobs.run(
+        resource or jobs.default_contact(),
+        job,
+        timeout=timeout or None,
+        submit_timeout=submit_timeout or None,
+        capture=json,
+        stdout=stdout,
+        stderr=stderr,
+    )
     if json:
         print_json(
             {
@@ -247,18 +245,17 @@ def submit(
     _submit(job, command, rsl, resource, stdout, stderr, timeout, json=json)
 
 
-def _check(job: JobCommand | RSL, resource: str | None, timeout: float, *, json: bool) -> None:
+def _check(job: JobCommand | str, resource: str | None, timeout: float, *, json: bool) -> None:
     from cogkit import jobs
 
     contact = resource or jobs.default_contact()
-    with bad_usage():
-        jobs.check(contact, job, timeout=timeout or None)
+    jobs.check(contact, job, timeout=timeout or None)
     if json:
         print_json({"taken": True, "resource": contact})
 
 
 def _submit(
-    job: JobCommand | RSL,
+    job: JobCommand | str,
     command: list[str] | None,
     rsl: str | None,
     resource: str | None,
@@ -271,8 +268,7 @@ def _submit(
     from cogkit import jobs
 
     contact = resource or jobs.default_contact()
-    with bad_usage():
-        submitted = jobs.submit(contact, job, stdout=stdout, stderr=stderr, timeout=timeout or None)
+    submitted = jobs.submit(contact, job, stdout=stdout, stderr=stderr, timeout=timeout or None)
     number = None
     try:
         what = shlex.join(command) if command else str(rsl)
@@ -286,10 +282,9 @@ def _submit(
         print(submitted)
 
 
-def _job(rsl: str | None, words: list[str] | None, **options: Any) -> JobCommand | RSL:
+def _job(rsl: str | None, words: list[str] | None, **options: Any) -> JobCommand | str:
     """The job that the command line means."""
     from cogkit import jobs
-    from pyGlobus.rsl import RSL
 
     with bad_usage():
         if rsl is not None:
@@ -297,10 +292,7 @@ def _job(rsl: str | None, words: list[str] | None, **options: Any) -> JobCommand
                 raise ValueError("--rsl says it all: give no COMMAND, and none of its options")
             if options["count"] != 1:
                 raise ValueError("--rsl says it all: give no --count")
-            parsed = RSL.parse(_read_rsl(rsl))
-            if len(parsed.requests) > 1:
-                raise ValueError("a multi-request (+) cannot be run as one job: submit each part")
-            return parsed
+            return _read_rsl(rsl)
         if not words:
             raise ValueError("give a COMMAND, or --rsl")
         walltime = options["walltime"]

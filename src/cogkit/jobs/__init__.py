@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from ._check import check
 from ._describe import Command, Job, NoContact, default_contact
-from ._errors import JobError, JobFailed, JobLost
+from ._errors import BadJob, JobError, JobFailed, JobLost
 from ._record import Entry, History, RecordDamaged, UnknownJob, history
 from ._remote import cancel, clean, logs, status, submit, wait
 from ._run import Outcome, run
 
 __all__ = [
+    "BadJob",
     "Command",
     "Entry",
     "History",

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cogkit.jobs._errors import BadJob
 from cogkit.jobs._output import Channel, live
-from pyGlobus.rsl import RSL
+from pyGlobus.rsl import RSL, Operator
 
 __all__ = ["Command", "Job", "NoContact", "default_contact", "described", "is_url", "staged"]
 
@@ -80,14 +81,14 @@ class Command:
             channel: Where it sends its output as it comes; None: not.
 
         Raises:
-            ValueError: There is no program, or a word holds NUL.
+            BadJob: There is no program, or a word holds NUL.
         """
         if isinstance(self.words, str) or not self.words or not self.words[0]:
-            raise ValueError("there is no command to run: give a list of words")
+            raise BadJob("there is no command to run: give a list of words")
         words = list(self.words)
         if "/" not in words[0]:
             if "=" in words[0]:
-                raise ValueError(f"{words[0]!r} is no program that is looked for; give its path")
+                raise BadJob(f"{words[0]!r} is no program that is looked for; give its path")
             words = ["/usr/bin/env", "--", *words]
         if self.walltime is not None:
             seconds = f"{self.walltime.total_seconds():.15g}"
@@ -95,7 +96,7 @@ class Command:
         if channel is not None:
             words = live(words, channel)
         if self.count < 1:
-            raise ValueError(f"a job has at least one process, not {self.count}")
+            raise BadJob(f"a job has at least one process, not {self.count}")
         return RSL(
             executable=words[0],
             arguments=words[1:],
@@ -123,15 +124,15 @@ def described(job: Job) -> Command | RSL:
 
     Raises:
         RSLSyntaxError: A text is no RSL.
-        ValueError: It is a multi-request (``+``), which GRAM takes apart no more.
+        BadJob: It is a multi-request (``+``), which GRAM takes apart no more.
     """
     if isinstance(job, str):
         text = job.strip()
-        # a lone relation is a job, too
-        job = RSL.parse(text)
+        # job managers take relations without the & before them, which RSL itself does not
+        job = RSL.parse("&" + text if text.startswith("(") else text)
     if isinstance(job, RSL):
-        if len(job.requests) > 1 or str(job).lstrip().startswith("+"):
-            raise ValueError("a multi-request (+) cannot be run as one job: submit each part")
+        if job.tree.operator is Operator.MULTIREQ:
+            raise BadJob("a multi-request (+) cannot be run as one job: submit each part")
         return job
     return job if isinstance(job, Command) else Command(job)
 
@@ -151,7 +152,7 @@ def staged(job: Command, source: str | None, target: str | None) -> Command:
         target: Base URL of one that they are left at, in the end.
 
     Raises:
-        ValueError: A file here is named, and there is no server for it, or it has a name that
+        BadJob: A file here is named, and there is no server for it, or it has a name that
             cannot be served: with what is not ASCII, or one of ``%#*"<>[]{}^`|\``.
         FileNotFoundError: A file here to be staged in does not exist.
     """
@@ -174,11 +175,11 @@ def _url(path: str, base: str | None) -> str:
     if is_url(path):
         return path
     if base is None:
-        raise ValueError(f"{path}: nobody will be here then to take it: give a URL")
+        raise BadJob(f"{path}: nobody will be here then to take it: give a URL")
     full = str(Path(path).expanduser().absolute())
     odd = _UNSERVED.search(full)
     if odd is not None:
-        raise ValueError(
+        raise BadJob(
             f"{full}: a file whose name has {odd[0]!r} cannot be staged from or to here: "
             "link to it under another name"
         )

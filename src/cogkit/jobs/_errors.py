@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pyGlobus.gramClient import GramClientJobLostError, GramError, JobInfo
 
-__all__ = ["JobError", "JobFailed", "JobLost", "failure_of", "lost"]
+__all__ = ["BadJob", "JobError", "JobFailed", "JobLost", "failure_of", "lost"]
+
+
+class BadJob(ValueError):
+    """What was described cannot be run as one job, or names what cannot be used."""
 
 
 class JobError(Exception):

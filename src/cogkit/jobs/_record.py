@@ -57,23 +57,23 @@ class History:
         self.path = path or Path(state) / "cogkit" / "jobs.json"
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._read())
+        return iter(self._read()[1])
 
     def add(self, job: str, resource: str, command: str) -> Entry:
         """Enter a job; returns it with its number."""
         with self._locked():
-            entries = self._read()
-            number = max((one.number for one in entries), default=0) + 1
+            last, entries = self._read()
+            number = last + 1
             sandbox = os.environ.get("COGKIT_SANDBOX")
             now = datetime.now(UTC)
             entry = Entry(number, job, resource, now, command, sandbox)
-            self._write([*(one for one in entries if now - one.submitted < _KEPT), entry])
+            self._write(number, [*(one for one in entries if now - one.submitted < _KEPT), entry])
         return entry
 
     def find(self, reference: str) -> Entry | None:
         """The job with this number or contact; None when it is not from here."""
         wanted = reference.strip()
-        for entry in self._read():
+        for entry in self:
             if wanted in (str(entry.number), entry.job):
                 return entry
         return None
@@ -94,30 +94,34 @@ class History:
     def remove(self, job: str) -> None:
         """Forget a job."""
         with self._locked():
-            self._write([one for one in self._read() if one.job != job])
+            last, entries = self._read()
+            self._write(last, [one for one in entries if one.job != job])
 
-    def _read(self) -> list[Entry]:
+    def _read(self) -> tuple[int, list[Entry]]:
+        """The last number that was given (none is given again), and the jobs."""
         try:
             text = self.path.read_text()
         except FileNotFoundError:
-            return []
+            return 0, []
         try:
-            return [
+            record = json.loads(text)
+            return int(record["last"]), [
                 Entry(**(one | {"submitted": datetime.fromisoformat(one["submitted"])}))
-                for one in json.loads(text)
+                for one in record["jobs"]
             ]
         except (ValueError, TypeError, KeyError) as error:
             raise RecordDamaged(
                 f"{self.path} is damaged: {error}; remove it (the jobs themselves go on)"
             ) from error
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, last: int, entries: Sequence[Entry]) -> None:
         """Replace the file: a full disk leaves the old one."""
         fresh = self.path.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         try:
             with os.fdopen(os.open(fresh, flags, 0o600), "w") as file:
-                json.dump([asdict(one) for one in entries], file, indent=1, default=str)
+                record = {"last": last, "jobs": [asdict(one) for one in entries]}
+                json.dump(record, file, indent=1, default=str)
             fresh.replace(self.path)
         except BaseException:
             fresh.unlink(missing_ok=True)

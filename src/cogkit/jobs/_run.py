@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cogkit.jobs._describe import Command, Job, described, staged
-from cogkit.jobs._errors import JobLost, failure_of, lost
+from cogkit.jobs._errors import BadJob, JobLost, failure_of, lost
 from cogkit.jobs._output import Output, Sink, to_descriptor
 from pyGlobus.globusException import CredentialError, GlobusException, GlobusTimeoutError
 from pyGlobus.gramClient import GramClient, GramClientJobLostError, GramJob, JobInfo, JobState
@@ -81,6 +81,7 @@ def run(
         JobLost: Its job manager no longer answers, or does not know it any more.
         TimeoutError: `timeout` has passed, and the job was cancelled.
         GramClientException: It could not be submitted: one of its subclasses.
+        BadJob: It cannot be run as one job, or cannot be described in RSL.
         RuntimeError: Another `run` is under way in this process: output can be received for one
             job at a time.
     """
@@ -149,10 +150,8 @@ def submitted(session: GramClient, contact: str, text: RSL, timeout: float | Non
     try:
         if not job.committed:
             job.commit(timeout=timeout)
-    except BaseException:
-        # the commit may be there already
-        with suppress(GlobusException):
-            job.cancel(timeout=_CANCEL_GRACE)
+    except BaseException as error:
+        cancelled(job, error)  # the commit may be there already
         raise
     return job
 
@@ -206,9 +205,7 @@ def cancelled(job: GramJob, error: BaseException) -> None:
 def _require_free(text: RSL) -> RSL:
     for name in ("stdout", "stderr"):
         if name in text:
-            raise ValueError(
-                f"{name} of a job that is run here is ours: submit it, or leave it out"
-            )
+            raise BadJob(f"{name} of a job that is run here is ours: submit it, or leave it out")
     return text
 
 
