@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cli import COGKIT, assert_fails, cogkit, started, until
 
 from cogkit import jobs
+from cogkit.cli._common import ExitCode
 from cogkit.jobs import _output
 from cogkit.sandbox import Sandbox
 
@@ -208,8 +209,31 @@ def test_a_job_without_globus_url_copy_sends_its_output_at_the_end(
     # as where the program is missing
     script = _output._LIVE.replace("globus-url-copy", "no-such-program")
     monkeypatch.setattr(_output, "_LIVE", script)
-    outcome = jobs.run(rm, ["/bin/echo", "late"], capture=True)
-    assert (outcome.stdout, outcome.exit_code) == (b"late\n", None)
+    outcome = jobs.run(rm, ["/bin/sh", "-c", "echo late; exit 3"], capture=True)
+    assert (outcome.stdout, outcome.stderr, outcome.exit_code) == (b"late\n", b"", 3)
+
+
+@pytest.mark.parametrize("program", ["globus-url-copy", "no-such-program"])
+def test_a_job_that_is_killed_is_not_one_that_ended_well(
+    rm: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    monkeypatch.setattr(_output, "_LIVE", _output._LIVE.replace("globus-url-copy", program))
+    # by its parent, the shell around it, as the kernel does when memory is short
+    script = "echo before; sleep 1; kill -9 $PPID; sleep 1"
+    place = tmp_path / "tmp"
+    place.mkdir()
+    out = bytearray()
+    command = jobs.Command(["/bin/sh", "-c", script], environ={"TMPDIR": str(place)})
+    with pytest.raises(jobs.JobFailed, match="cut short") as caught:
+        jobs.run(rm, command, stdout=out.extend)
+    assert caught.value.contact.startswith("https://")
+    assert bytes(out) == b"before\n"
+    until(lambda: not list(place.iterdir()))  # who forwarded its output, too
+
+
+def test_run_fails_for_a_job_that_is_killed(rm: str) -> None:
+    done = cogkit("run", "-r", rm, "--", "/bin/sh", "-c", "kill -9 $PPID")
+    assert_fails(done, ExitCode.JOB_FAILED, "cut short")
 
 
 def test_much_output_on_both_streams_arrives_whole(rm: str) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import stat
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def all_jobs(grid: Sandbox, state: Path, tmp_path_factory: pytest.TempPathFactor
         "cleaned": ["submit", "--json", *prints],
         "fails": ["submit", "--json", "--rsl", "&(executable=/no/such)"],
         "waits": ["submit", "--json", "--", "sh", "-c", f"echo first; {wait}; echo last"],
+        "ticks": ["submit", "--json", "--", "sh", "-c", "while echo tick; do sleep 0.2; done"],
         "sleeps": ["submit", "--json", "--", "sleep", "86400.75"],
         "fetches": ["submit", "--json", "--dir", f"{place}", "--stage-in", f"{place}/sent=got",
                     "--", "cat", "got"],
@@ -193,6 +195,17 @@ def test_logs_and_status_follow_a_job_to_its_end(all_jobs: Jobs) -> None:
         assert status.communicate(timeout=40)[0] == "DONE\n"
         assert wait.communicate(timeout=40) == ("", "")
         assert [one.returncode for one in (logs, status, wait)] == [0, 0, 0]
+
+
+def test_logs_ends_when_nobody_reads_it_any_more(all_jobs: Jobs) -> None:
+    name = all_jobs.numbers["ticks"]
+    with started("logs", "--follow", name) as logs:
+        assert logs.stdout is not None
+        assert logs.stdout.readline() == "tick\n"
+        logs.stdout.close()
+        assert logs.wait(20) == 128 + signal.SIGPIPE
+    assert cogkit("status", name).stdout == "ACTIVE\n"
+    assert cogkit("cancel", name).returncode == 0
 
 
 def test_clean_removes_the_output_and_forgets_the_job(all_jobs: Jobs) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyGlobus.gramClient import GramClientJobLostError, GramError, JobInfo
 
-__all__ = ["BadJob", "JobError", "JobFailed", "JobLost", "failure_of", "lost"]
+__all__ = ["BadJob", "JobError", "JobFailed", "JobLost", "cut_short", "failure_of", "lost"]
 
 
 class BadJob(ValueError):
@@ -46,6 +46,16 @@ def failure_of(info: JobInfo) -> JobFailed:
     if known is not None and known.advice:
         error.add_note(known.advice[0].upper() + known.advice[1:] + ".")
     return error
+
+
+def cut_short(info: JobInfo) -> JobFailed:
+    """The exception for a job that GRAM calls done, and that did not come to its end."""
+    return JobFailed(
+        "the job was cut short: it was killed, or stopped at a limit of the batch system, or what "
+        "it sent here did not arrive",
+        info.contact,
+        0,
+    )
 
 
 def lost(error: GramClientJobLostError, contact: str) -> JobLost:

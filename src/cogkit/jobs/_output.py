@@ -29,31 +29,38 @@ __all__ = ["Channel", "Output", "Sink", "live", "to_descriptor"]
 # Runs "$@" and sends what it prints to the GASS server $1 as it comes, by the program that job
 # managers themselves send output with; last, on standard error, the mark $2 and the exit code.
 # Where the program is missing the output comes at the end, as with any job.  What could not be sent
-# goes to our own output, which the job manager sends at the end.
+# goes to our own output, which the job manager sends at the end.  Who forwards ends with this shell
+# ($$), however that ends.
 _LIVE = """\
 url=$1; mark=$2; shift 2
+exec 3<&0
 PATH=$PATH:${GLOBUS_LOCATION:+$GLOBUS_LOCATION/bin:}/usr/bin:/bin
-command -v globus-url-copy >/dev/null 2>&1 || exec "$@"
-dir=$(mktemp -d) || exec "$@"
+command -v globus-url-copy >/dev/null 2>&1 && dir=$(mktemp -d) || {
+  "$@" <&3 3<&- & job=$!
+  trap 'kill $job 2>/dev/null; exit 143' HUP INT TERM
+  wait $job; code=$?
+  printf '%s %d\\n' "$mark" "$code" >&2
+  exit $code
+}
 forward() {
   sent=0
   while :; do
-    last=; [ ! -e "$dir/ended" ] || last=1
+    last=; [ ! -e "$dir/ended" ] && kill -0 $$ 2>/dev/null || last=1
     size=$(wc -c <"$dir/$1")
     if [ "$size" -gt "$sent" ]; then
       if tail -c +$((sent + 1)) "$dir/$1" 2>/dev/null | head -c $((size - sent)) |
           globus-url-copy - "$url/dev/$1" >/dev/null 2>&1; then
         sent=$size
       elif [ "$last" ]; then
-        tail -c +$((sent + 1)) "$dir/$1"; return
+        tail -c +$((sent + 1)) "$dir/$1"; break
       fi
     fi
-    [ "$last" ] && [ "$size" -le "$sent" ] && return
+    [ "$last" ] && [ "$size" -le "$sent" ] && break
     [ "$last" ] || sleep 0.2
   done
+  [ -e "$dir/ended" ] || { rm -f "$dir/$1"; rmdir "$dir" 2>/dev/null; }
 }
 : >"$dir/stdout"; : >"$dir/stderr"
-exec 3<&0
 "$@" <&3 3<&- >>"$dir/stdout" 2>>"$dir/stderr" & job=$!
 forward stdout & out=$!
 forward stderr >&2 & err=$!

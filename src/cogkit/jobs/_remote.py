@@ -11,7 +11,7 @@ from cogkit.jobs._errors import JobError, failure_of, lost
 from cogkit.jobs._output import Output, Sink
 from cogkit.jobs._run import cancelled, client, run, submitted
 from pyGlobus.gassServerEZ import READ_ENABLE, GassServerEZ
-from pyGlobus.globusException import GlobusException
+from pyGlobus.globusException import GlobusException, GlobusTimeoutError
 from pyGlobus.gramClient import (
     GramClient,
     GramClientJobLostError,
@@ -31,6 +31,8 @@ _REMEMBER_SECONDS = 600
 # Output that comes no more for so long after the end of a job has all come.
 _QUIET = 1.0
 _GRACE = 10.0
+# How often is looked whether anybody still takes the output.
+_LOOK = 0.5
 
 _FIND = (
     'PATH=$PATH:/usr/bin:/bin; p=$(globus-gass-cache -query -t "$1" "$2") && [ -f "$p" ] || exit 44'
@@ -207,10 +209,12 @@ def logs(
                     suppress(GramClientJobLostError),
                     _running(session, there, tail.rsl(output.channel), output.channel.url),
                 ):
-                    job.wait()
+                    _await_end(job, output)
                     latest = time.monotonic()
-                    while time.monotonic() - latest < _QUIET:
+                    while output.failed is None and time.monotonic() - latest < _QUIET:
                         time.sleep(0.1)
+        if output.failed is not None:
+            raise output.failed
     outcome = run(
         there, ["/bin/sh", "-c", _FETCH, "logs", *arguments()],
         timeout=timeout, stdout=count, stderr=lambda data: None,
@@ -270,6 +274,14 @@ def _await_start(job: GramJob) -> bool:
     except GramClientJobLostError:
         pass
     return False
+
+
+def _await_end(job: GramJob, output: Output) -> None:
+    """Wait until it is over, or nobody takes its output any more."""
+    while output.failed is None:
+        with suppress(GlobusTimeoutError):
+            job.wait(_LOOK)
+            return
 
 
 def _kept(text: RSL, **outputs: str | None) -> RSL:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cogkit.jobs._describe import Command, Job, described, staged
-from cogkit.jobs._errors import BadJob, JobLost, failure_of, lost
+from cogkit.jobs._errors import BadJob, JobLost, cut_short, failure_of, lost
 from cogkit.jobs._output import Output, Sink, to_descriptor
 from pyGlobus.globusException import CredentialError, GlobusException, GlobusTimeoutError
 from pyGlobus.gramClient import GramClient, GramClientJobLostError, GramJob, JobInfo, JobState
@@ -39,7 +39,8 @@ class Outcome:
     state: JobState
     """DONE; or FAILED, where the batch system calls a job so for its exit code."""
     exit_code: int | None
-    """The job's own exit code, where it is known: a `Command` tells it, and some job managers."""
+    """The job's own; None where nobody tells it: of an RSL, and of several processes, only some job
+    managers do."""
     seconds: float
     stdout: bytes | None = None
     """What it printed, when that was captured."""
@@ -59,8 +60,8 @@ def run(
 ) -> Outcome:
     """Run a job and wait for its end; its output is passed on.
 
-    That of a `Command` comes as it is printed, with its exit code, where the job finds
-    ``globus-url-copy``; else, and of an RSL, the job manager sends it when the job has ended.
+    That of a `Command` comes as it is printed, where the job finds ``globus-url-copy``; else, and of
+    an RSL, the job manager sends it when the job has ended.
 
     Ctrl-C, and a `timeout` that passes, cancel the job.  It is submitted with two-phase commit: one
     whose submission was interrupted never runs.
@@ -77,7 +78,7 @@ def run(
         on_state: Told each new state.
 
     Raises:
-        JobFailed: The job has failed.
+        JobFailed: The job has failed, or was killed there.
         JobLost: Its job manager no longer answers, or does not know it any more.
         TimeoutError: `timeout` has passed, and the job was cancelled.
         GramClientException: It could not be submitted: one of its subclasses.
@@ -99,6 +100,7 @@ def run(
         )
         output = stack.enter_context(Output(sinks[0], sinks[1], serve_files=serve_files))
         url = output.channel.url
+        channel = None
         if isinstance(description, Command):
             # several processes would send their output, and each an exit code, into one
             channel = output.channel if description.count == 1 else None
@@ -112,14 +114,17 @@ def run(
     if output.failed is not None:
         output.failed.add_note(f"The job itself is done; its output was cut: {contact_of_job}")
         raise output.failed
+    exit_code = output.exit_code if output.exit_code is not None else info.exit_code
     # a batch system may call a job failed that has only exited with another code than 0
-    told = info.failure_code == 0 and output.exit_code is not None
-    if info.state is JobState.FAILED and not told:
+    if info.state is JobState.FAILED and (info.failure_code or output.exit_code is None):
         raise failure_of(info)
+    # and one done that was killed, which then did not come to tell its exit code
+    if channel is not None and exit_code is None:
+        raise cut_short(info)
     return Outcome(
         contact_of_job,
         info.state,
-        output.exit_code if output.exit_code is not None else info.exit_code,
+        exit_code,
         time.monotonic() - begin,
         bytes(kept[0]) if capture else None,
         bytes(kept[1]) if capture else None,
