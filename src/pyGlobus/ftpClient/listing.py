@@ -39,8 +39,9 @@ class FtpEntry:
         return self.type in ("dir", "cdir", "pdir")
 
 
-# a line of a reply, as MLST gives it, begins with a blank; one of MLSD without facts does too
-_REPLY_LINE = re.compile(r" [^ ;=]+=[^;]*;")
+# A line of a reply, as MLST gives it, begins with a blank; one of MLSD without facts does too, and
+# then its name must not look like facts.
+_REPLY_LINE = re.compile(r" (?:[^ ;=]+=[^ ;]*;)+ ")
 
 
 def parse_fact_line(line: str) -> FtpEntry:
@@ -59,7 +60,8 @@ def parse_fact_line(line: str) -> FtpEntry:
         head, space, name = text.partition(" ")
         if not space or (head and not head.endswith(";")):
             raise ValueError(f"not a line of facts: {line!r}")
-        _shape = _shape_of(head)
+        if head:
+            _shape = _shape_of(head)
         facts = Facts(head)
         values = [facts.get(name) for name in _TYPED]
     else:
