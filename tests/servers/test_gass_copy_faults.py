@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from cogkit.sandbox import Sandbox
-from pyGlobus.gassCopy import GassCopy, GassCopyConnectionError
+from cogkit.sandbox import Sandbox, _processes
+from pyGlobus.ftpClient import FtpClientHandleAttr
+from pyGlobus.gassCopy import GassCopy, GassCopyConnectionError, GassCopyHandleAttr
 from pyGlobus.globusException import GlobusTimeoutError, OperationCancelledError
 
 
@@ -153,9 +154,6 @@ def test_cancelled_at_any_moment(url: str, https: str, remote: Path, pair: str) 
 def test_many_small_copies_leave_nothing_behind(
     url: str, https: str, remote: Path, pair: str
 ) -> None:
-    from pyGlobus.ftpClient import FtpClientHandleAttr
-    from pyGlobus.gassCopy import GassCopyHandleAttr
-
     (remote / "in").write_bytes(b"x" * 1000)
     bases = {"file": "file://", "gsiftp": url, "https": https}
     source, destination = (bases[name] for name in pair.split("-"))
@@ -167,21 +165,12 @@ def test_many_small_copies_leave_nothing_behind(
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
     with GassCopy(GassCopyHandleAttr(ftp=FtpClientHandleAttr(cache_all=True))) as copy:
-        broken = 0
 
         def copies(count: int) -> None:
-            nonlocal broken
             for _ in range(count):
-                try:
-                    copy.copy_url_to_url(
-                        f"{source}{remote}/in", None, f"{destination}{remote}/out", None
-                    )
-                except GassCopyConnectionError as error:
-                    # GCT takes the next transfer's connection down, once in some thousand times,
-                    # more often on a busy machine (docs/internals/binding.md)
-                    if "end of file" not in str(error).lower() or broken:
-                        raise
-                    broken += 1
+                copy.copy_url_to_url(
+                    f"{source}{remote}/in", None, f"{destination}{remote}/out", None
+                )
 
         copies(20)
         gc.collect()
@@ -191,6 +180,32 @@ def test_many_small_copies_leave_nothing_behind(
         time.sleep(0.05)
         assert descriptors() <= before[0] + 2
         assert memory() < before[1] + (8 << 20)
+
+
+@pytest.mark.parametrize("way", ["from", "to"])
+def test_a_connection_that_died_between_two_copies_is_replaced(
+    grid: Sandbox, grid_env: object, tmp_path: Path, way: str
+) -> None:
+    server = grid.add_gridftp()
+    ends = [f"{server.url}{tmp_path}/here", f"file://{tmp_path}/there"]
+    source, destination = ends if way == "from" else reversed(ends)
+    (tmp_path / ("here" if way == "from" else "there")).write_bytes(b"x" * 100_000)
+    with GassCopy(GassCopyHandleAttr(ftp=FtpClientHandleAttr(cache_all=True))) as copy:
+        copy.copy_url_to_url(source, None, destination, None)
+        assert server.pid is not None
+        sessions = _processes.descendants(server.pid)
+        assert sessions
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        (tmp_path / ("there" if way == "from" else "here")).unlink()
+        copy.copy_url_to_url(source, None, destination, None, timeout=10)
+        server.kill()
+        begin = time.monotonic()
+        # once only
+        with pytest.raises(GassCopyConnectionError):
+            copy.copy_url_to_url(source, None, destination, None, timeout=10)
+        assert time.monotonic() - begin < 5
+    assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
 
 
 def test_close_while_a_copy_runs(url: str, big_file: Path) -> None:

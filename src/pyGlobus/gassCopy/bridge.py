@@ -33,6 +33,7 @@ class Bridge:
 
     rarely = False
     reports = True
+    stall_timeout: float | None = None
 
     def __init__(
         self, session: Session, source: Side, destination: Side, second: Machine | None

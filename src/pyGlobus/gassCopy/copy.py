@@ -185,14 +185,15 @@ class GassCopy(Commands):
                 operation = copy.operation
                 if done_func is not None:
                     operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
+                if copy.rarely and stall_timeout is not None:
+                    stall_timeout = max(stall_timeout, _RARE_REPORTS) if copy.reports else None
+                copy.stall_timeout = stall_timeout
                 copy.begin()
         except BaseException:
             source.close()
             destination.close()
             raise
         operation.limit(timeout)
-        if copy.rarely and stall_timeout is not None:
-            stall_timeout = max(stall_timeout, _RARE_REPORTS) if copy.reports else None
         operation.limit_stall(stall_timeout)
         return operation
 

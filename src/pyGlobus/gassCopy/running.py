@@ -13,6 +13,7 @@ from .._core.workers import run_in_background
 from .._native import ffi, lib
 from ..ftpClient import Mode
 from ..ftpClient.guard import NO_RULES, rules_of
+from ..ftpClient.restarts import StaleConnection
 from .constants import Status, UrlMode
 from .errors import GassCopyException, copy_error, refusal_error
 from .session import ON_COMPLETE, Machine, Session, cancel_machine, status_of
@@ -22,6 +23,9 @@ from .verify import checked
 __all__ = ["Command", "Copy"]
 
 T = TypeVar("T")
+
+_HARDLY = 1 << 16
+"""Bytes that a copy has moved at most that had hardly begun."""
 
 
 class _Running(ABC, Generic[T]):
@@ -131,6 +135,7 @@ class _Running(ABC, Generic[T]):
 
     def settled(self) -> None:
         self.release_sides()
+        self.machine.used = True
         self.session.idle()
 
     def give_up(self) -> None:
@@ -207,7 +212,14 @@ class Copy(_Running[None]):
         """Whether anything tells how far it is."""
         self.rarely = self.third_party
         """Whether reports come every few seconds only."""
+        self.stall_timeout: float | None = None
+        """Seconds that it may go without moving a byte, where it is begun again."""
         self._seen = 0
+        self._stale = StaleConnection(self.bytes_done)
+        near = [side for side in self.sides if side.path]
+        ftp = [side.ftp for side in self.sides if side.ftp is not None]
+        if near and ftp and ftp[0].mode is Mode.STREAM and not ftp[0].append:
+            self.operation.retry(self._again)
 
     def call(self, token: Any) -> int:
         source, destination = self.source, self.destination
@@ -254,6 +266,26 @@ class Copy(_Running[None]):
     def kind(self) -> int:
         to_file = self.destination.mode is UrlMode.IO and self.source.mode is UrlMode.FTP
         return int(lib.COG_COPY_TO_FILE if to_file else lib.COG_COPY_ELSEWHERE)
+
+    # --- once more -------------------------------------------------------------------------------
+
+    def _again(self, error: BaseException) -> bool:
+        """Begin again a copy that had hardly begun, on a connection that was stale (drainer)."""
+        machine = self.machine
+        if not machine.used or self.session.doomed or not isinstance(error, GassCopyException):
+            return False
+        if self.bytes_done() > _HARDLY or self._stale.delay(error, 1, 0.0) is None:
+            return False
+        self.release_sides()
+        self.session.renew()
+        return self.operation.rest(error, 0.0, self._resume)
+
+    def _resume(self) -> None:
+        try:
+            self.begin()
+            self.operation.limit_stall(self.stall_timeout)
+        except Exception as problem:
+            self.operation.end(None, self.operation.ending or problem)
 
     # --- progress --------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ class Machine:
         check_copy(lib.globus_gass_copy_handle_init(self.pointer, attributes.make()), "copy handle")
         self.spoiled = False
         """A copy has failed in it."""
+        self.used = False
+        """Something has come to its end in it, and may have left connections."""
         self.watch = lib.cog_copy_watch_new(self.pointer)
         if self.watch == ffi.NULL:
             raise MemoryError("no room for a copy handle")
@@ -145,7 +147,8 @@ class Session:
         """An operation of the C handle begins; `kind` is a COG_COPY_*."""
         copying = kind != lib.COG_COPY_NOTHING
         with self.lock:
-            self.require_idle(operation.what)
+            if self.operation is not operation:  # else it is begun again
+                self.require_idle(operation.what)
             self.operation = operation
             self.starting, self.cancelling, self.copying = True, False, copying
             self.status = None
@@ -203,6 +206,14 @@ class Session:
             self.spoiled = False
         if spent is not None:
             spent.retire(linger)
+
+    def renew(self) -> None:
+        """Another C handle, for the operation that has failed and is begun again."""
+        with self.lock:
+            spent, self.machine = self.machine, self._new()
+            self.spoiled = False
+        spent.spoiled = True
+        spent.retire(_LINGER_SPOILED)
 
     def lost(self) -> None:
         """The library does not let go: leave the C handle to it, and go on with another one."""

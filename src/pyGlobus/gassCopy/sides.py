@@ -175,6 +175,7 @@ class Side:
             return
         # not truncated: what is there stays as it is until something comes
         flags = os.O_WRONLY | os.O_CLOEXEC
+        self._created = False
         try:
             self.descriptor = os.open(self.path, flags)
         except FileNotFoundError:
