@@ -60,8 +60,8 @@ def run(
 ) -> Outcome:
     """Run a job and wait for its end; its output is passed on.
 
-    That of a `Command` comes as it is printed, where the job finds ``globus-url-copy``; else, and of
-    an RSL, the job manager sends it when the job has ended.
+    That of a `Command` comes as it is printed, where the job finds ``globus-url-copy``; else, and
+    of an RSL, the job manager sends it when the job has ended.
 
     Ctrl-C, and a `timeout` that passes, cancel the job.  It is submitted with two-phase commit: one
     whose submission was interrupted never runs.
