@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from faultproxy import CUT, HANG, FaultProxy, after
 
+from cogkit import jobs
 from cogkit.sandbox import Sandbox
 from pyGlobus._core.runtime import runtime
 from pyGlobus._native import ffi, lib
@@ -85,6 +86,31 @@ def test_a_gatekeeper_that_falls_silent_costs_no_more_than_the_deadline(rm: str)
                     client.submit(at_port(rm, proxy.port), TRUE, timeout=1)
                 assert time.monotonic() - begin < 3
         assert client.submit(rm, TRUE).wait(30).state is JobState.DONE
+
+
+def test_what_is_run_or_fetched_waits_for_a_silent_gatekeeper_no_longer_than_allowed(
+    rm: str,
+) -> None:
+    contact = jobs.submit(rm, ["/bin/true"])
+    with FaultProxy(port_of(rm), to_client=after(0, HANG)) as proxy:
+        silent = at_port(rm, proxy.port)
+        for call in (
+            lambda: jobs.run(silent, ["/bin/true"], timeout=1),
+            lambda: jobs.logs(contact, silent, lambda data: None, timeout=1),
+            lambda: jobs.clean(contact, silent, timeout=1),
+        ):
+            begin = time.monotonic()
+            with pytest.raises(GlobusTimeoutError, match="no answer within"):
+                call()
+            assert time.monotonic() - begin < 8
+    jobs.clean(contact, rm)
+
+
+def test_a_job_manager_that_does_not_answer_is_said(rm: str) -> None:
+    with GramClient() as client:
+        job = client.job("https://localhost:1/1/2/")
+        with pytest.raises(GlobusTimeoutError, match="does not answer"):
+            job.wait(1)
 
 
 def test_what_is_wrong_with_a_request_is_said(rm: str) -> None:

@@ -176,7 +176,8 @@ def logs(
         stream: ``stdout`` or ``stderr``.
         follow: Go on until the job has ended.
         offset: How many bytes to leave out at the beginning.
-        timeout: Seconds that the small job may take, without `follow`.
+        timeout: Seconds that the small job may take; with `follow`, that may pass until it has been
+            taken.
 
     Returns:
         How many bytes came.
@@ -207,7 +208,7 @@ def logs(
                 tail = Command(["/bin/sh", "-c", _FOLLOW, "logs", *arguments()])
                 with (
                     suppress(GramClientJobLostError),
-                    _running(session, there, tail.rsl(output.channel), output.channel.url),
+                    _running(session, there, tail.rsl(output.channel), output.channel.url, timeout),
                 ):
                     _await_end(job, output)
                     latest = time.monotonic()
@@ -248,13 +249,11 @@ def clean(job_contact: str, resource: str, *, timeout: float | None = 60.0) -> N
 class _running:
     """A job of ours for as long as a block runs; then it is cancelled."""
 
-    def __init__(self, session: GramClient, contact: str, text: RSL, url: str) -> None:
-        self._job = submitted(
-            session,
-            contact,
-            text.replace(stdout=f"{url}/dev/stdout", stderr=f"{url}/dev/stderr"),
-            60.0,
-        )
+    def __init__(
+        self, session: GramClient, contact: str, text: RSL, url: str, timeout: float | None
+    ) -> None:
+        text = text.replace(stdout=f"{url}/dev/stdout", stderr=f"{url}/dev/stderr")
+        self._job = submitted(session, contact, text, timeout)
 
     def __enter__(self) -> GramJob:
         return self._job

@@ -69,7 +69,7 @@ def run(
     Args:
         contact: The gatekeeper: ``host[:port][/service][:subject]``.
         job: A `Command` or its words, or RSL without stdout and stderr, which are ours.
-        timeout: Seconds that the job may take; ``None``: as long as it wants.
+        timeout: Seconds that the job may take, its submission too; ``None``: as long as it wants.
         submit_timeout: Seconds until the gatekeeper must have taken it.
         capture: Keep what it prints for `Outcome`.
         stdout: Where its standard output goes; ours when None.  A function is called on a thread
@@ -87,6 +87,8 @@ def run(
             job at a time.
     """
     begin = time.monotonic()
+    if timeout is not None:
+        submit_timeout = timeout if submit_timeout is None else min(timeout, submit_timeout)
     description = described(job)
     kept = (bytearray(), bytearray())
     with ExitStack() as stack:

@@ -74,6 +74,8 @@ class GramJob:
         self._pause = self._due = 0.0
         self._heard = 0
         self._unanswered = 0
+        self._trouble: BaseException | None = None
+        """Why the last question had no answer."""
 
     # --- its states --------------------------------------------------------------------------
 
@@ -281,19 +283,21 @@ class GramJob:
                 self._course.note(JobInfo(self.contact, operation.result(0)))
         elif isinstance(error, FileNotFoundError):
             self._lose(error)
-        # otherwise it is asked soon
+        else:
+            self._trouble = error  # it is asked soon
 
     def _answered(self, operation: Operation[JobInfo]) -> None:
         error = operation.exception(0)
         if error is not None:
             self._unanswered_by(error)
             return
-        self._unanswered = 0
+        self._unanswered, self._trouble = 0, None
         self._course.note(operation.result(0))
         self._again()
 
     def _unanswered_by(self, error: BaseException) -> None:
         self._unanswered += 1
+        self._trouble = error
         if isinstance(error, FileNotFoundError) or self._unanswered >= _PATIENCE:
             runtime.later(_LAST_NEWS, lambda: self._lose(error))
         else:
@@ -308,7 +312,7 @@ class GramJob:
         if isinstance(error, FileNotFoundError):
             why = "its job manager does not know it (any more)"
         else:
-            why = f"its job manager does not answer: {getattr(error, 'msg', error)}"
+            why = _unanswering(error)
         state = self.state
         last = "unknown" if state is None else state.name
         lost = GramClientJobLostError(
@@ -438,9 +442,11 @@ class JobStates:
     def _late(self) -> GlobusTimeoutError:
         self.close()
         state = self._job.state
-        last = "nothing is known of it" if state is None else f"it is {state.name}"
+        last = "nothing is known of it" if state is None else f"it is {state.name}, and goes on"
+        if (trouble := self._job._trouble) is not None:
+            last = _unanswering(trouble)
         return GlobusTimeoutError(
-            f"job {self._job.contact} did not end within {self._timeout:g} s: {last}, and goes on"
+            f"job {self._job.contact} did not end within {self._timeout:g} s: {last}"
         )
 
     def _take(self) -> JobState | None:
@@ -456,3 +462,7 @@ class JobStates:
         if course.problem is not None:
             raise course.problem
         return None
+
+
+def _unanswering(error: BaseException) -> str:
+    return f"its job manager does not answer: {getattr(error, 'msg', error)}"
