@@ -253,6 +253,14 @@ def programs_below(pid: int) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("globusrun") is None, reason="needs gram-client-tools")
+def test_what_a_killed_supervisor_leaves_is_removed_by_its_creator(own_place: Path) -> None:
+    with Sandbox() as grid:
+        about = grid.describe()
+        os.kill(grid.supervisor_pid, signal.SIGKILL)
+    assert list(own_place.iterdir()) == []
+    assert_gone(about)
+
+
 def test_what_a_killed_supervisor_leaves_is_swept_by_the_next_command(own_place: Path) -> None:
     with Sandbox() as grid:
         about = grid.describe()

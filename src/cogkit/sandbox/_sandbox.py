@@ -571,6 +571,8 @@ def _end(connection: Connection, process: subprocess.Popen[bytes] | None, creato
             process.kill()
             process.wait()
             break
+    if process.returncode != 0:
+        _records.running()  # it was killed itself: this removes what it left
     if interrupted:
         raise KeyboardInterrupt
 

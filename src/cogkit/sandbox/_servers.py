@@ -6,6 +6,7 @@ Command lines follow ``globus_i_gfs_config.c`` (``globus-gridftp-server``) and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -364,8 +365,10 @@ class Gatekeeper(Server):
             return
         for proxy in Path("/tmp").glob("x509up_p*"):
             owner = proxy.name.removeprefix("x509up_p").partition(".")[0]
-            if owner in pids and proxy.stat().st_uid == os.getuid():
-                proxy.unlink(missing_ok=True)
+            # its job manager may take it just now, and another user's is not ours to remove
+            with contextlib.suppress(OSError):
+                if owner in pids and proxy.stat().st_uid == os.getuid():
+                    proxy.unlink()
 
 
 def _config_value(value: str | int | bool) -> str:

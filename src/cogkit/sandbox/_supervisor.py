@@ -434,14 +434,16 @@ class Supervisor:
 
     def _remove(self) -> list[int]:
         """Kill every process and remove every file; returns processes that stayed."""
-        left = _processes.kill_descendants()
-        for server in self._servers.values():
-            if isinstance(server, Gatekeeper):
-                server.remove_delegated_proxies()
-        if self._record is not None:
-            keep = self._record.keep_directory
-            _records.remove_directory(self._layout.root, self._id, keep=keep)
-            _records.remove(self._record)
+        try:
+            left = _processes.kill_descendants()
+            for server in self._servers.values():
+                if isinstance(server, Gatekeeper):
+                    server.remove_delegated_proxies()
+        finally:
+            if self._record is not None:
+                keep = self._record.keep_directory
+                _records.remove_directory(self._layout.root, self._id, keep=keep)
+                _records.remove(self._record)
         return left
 
     def _say_goodbye(self, failure: Exception | None) -> None:
