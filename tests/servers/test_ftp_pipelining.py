@@ -25,7 +25,7 @@ from pyGlobus.ftpClient import (
 )
 from pyGlobus.globusException import OperationCancelledError
 
-# no more: GCT reads some replies wrongly that come in pieces (docs/internals/binding.md)
+# no more: two of GCT's threads race in pipelined runs (docs/internals/binding.md)
 COUNT = 60
 
 

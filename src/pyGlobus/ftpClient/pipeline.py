@@ -90,6 +90,10 @@ class Pipeline:
         """The operation has ended."""
         lib.cog_pipeline_rest(self._pointer)
 
+    def again(self) -> None:
+        """Put back what an operation that failed has left: the next one begins with it."""
+        lib.cog_pipeline_again(self._pointer)
+
     def end(self) -> None:
         """No more pairs will come."""
         lib.cog_pipeline_end(self._pointer)

@@ -13,7 +13,7 @@ from .._core.runtime import runtime
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
 from .constants import Mode
-from .errors import FtpClientValueError
+from .errors import FtpClientException, FtpClientValueError
 from .pipeline import Pair, Pipeline
 from .session import ON_COMPLETE, DoneFunc
 from .transfers import FtpTransfers
@@ -40,6 +40,11 @@ class FtpPipelining(FtpTransfers):
         are under way at once.  The C library pipelines transfers between servers only
         (globus_ftp_client_handleattr_set_pipeline, globus_ftp_client_third_party_transfer); for
         files that come here or go from here, use several clients.
+
+        When the library misreads a reply, which happens to replies that come in pieces, what is
+        left is begun again.  Two of its threads race in such runs, which in rare cases ends the
+        process (docs/internals/binding.md): several clients, each with `third_party_transfer` and
+        ``cache_all``, are as quick where the servers allow as many sessions.
 
         Args:
             pairs: source and destination URLs, all on the same two servers.  It may be a
@@ -122,6 +127,8 @@ class _Run:
         self._current: Operation[None] | None = None
         self._lock = threading.Lock()
         self._stopped = False
+        self._misread = -1
+        """How many pairs were complete when a reply was misread last: it must go on in between."""
         self.operation: Operation[int] = Operation(
             "pipelined transfers", self._outcome, abort=lambda _: self._stop()
         )
@@ -140,11 +147,10 @@ class _Run:
         self._pipeline.end()
         try:
             while self._current is not None:
-                self._current.result()
-                self._current = None
+                self._join()
                 if error is None:
                     self._keep_running()
-        except GlobusException as problem:
+        except BaseException as problem:
             error = error or problem
         failed = self._pipeline.under_way()
         self._pipeline.finish()
@@ -154,17 +160,30 @@ class _Run:
         if self._current is not None:
             if not self._current.done():
                 return
-            self._current.result()
+            self._join()
         with self._lock:
             if self._stopped:
                 raise _cancelled()
             first = self._pipeline.take()
-            self._current = None
             if first is not None:
                 source_attr, dest_attr = self._attributes
                 self._current = self._client._start_pipelined(
                     first[0], source_attr, first[1], dest_attr, self._pipeline.rest
                 )
+
+    def _join(self) -> None:
+        """Wait for the operation; what it leaves because of a misread reply is done by the next."""
+        current = self._current
+        assert current is not None
+        try:
+            current.result()
+        except FtpClientException as error:
+            completed = self._pipeline.completed
+            if _MISREAD not in str(error) or completed == self._misread:
+                raise
+            self._misread = completed
+            self._pipeline.again()
+        self._current = None
 
     def _stop(self) -> None:
         with self._lock:
@@ -191,3 +210,7 @@ def _cancelled() -> OperationCancelledError:
 
 
 _WHAT = "pipelined transfer"
+
+# Replies that come in one piece and a half are read wrongly (GCT 6.2:
+# globus_l_ftp_control_read_cb copies what is left from in front of its buffer).
+_MISREAD = "Error while searching for end of reply"

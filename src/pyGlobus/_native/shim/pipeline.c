@@ -204,6 +204,27 @@ void cog_pipeline_stop(cog_pipeline *pipeline)
     pthread_mutex_unlock(&pipeline->lock);
 }
 
+/* The operation has failed, and another one will do what it has left: that comes first. */
+void cog_pipeline_again(cog_pipeline *pipeline)
+{
+    struct list left;
+    struct pair *pair;
+
+    pthread_mutex_lock(&pipeline->lock);
+    left = pipeline->under_way;
+    pipeline->under_way = (struct list) { NULL, NULL, 0 };
+    for (pair = left.first; pair; pair = pair->next)
+    {
+        pair->source_done = pair->dest_done = 0;
+    }
+    while ((pair = remove_first(&pipeline->store)))
+    {
+        append(&left, pair);
+    }
+    pipeline->store = left;
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
 int cog_pipeline_under_way(cog_pipeline *pipeline)
 {
     int count;

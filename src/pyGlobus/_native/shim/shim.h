@@ -151,6 +151,7 @@ int cog_pipeline_take(cog_pipeline *pipeline, const char **source, const char **
 void cog_pipeline_rest(cog_pipeline *pipeline);
 void cog_pipeline_end(cog_pipeline *pipeline);
 void cog_pipeline_stop(cog_pipeline *pipeline);
+void cog_pipeline_again(cog_pipeline *pipeline);
 int cog_pipeline_under_way(cog_pipeline *pipeline);
 globus_result_t cog_pipeline_watch(cog_pipeline *pipeline, globus_ftp_client_handle_t *handle);
 void cog_on_pipeline(
