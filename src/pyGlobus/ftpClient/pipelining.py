@@ -43,8 +43,8 @@ class FtpPipelining(FtpTransfers):
 
         When the library misreads a reply, which happens to replies that come in pieces, what is
         left is begun again.  Two of its threads race in such runs, which in rare cases ends the
-        process (docs/internals/binding.md): several clients, each with `third_party_transfer` and
-        ``cache_all``, are as quick where the servers allow as many sessions.
+        process (docs/internals/binding.md).  Several clients, each with `third_party_transfer` and
+        ``cache_all``, do without that.
 
         Args:
             pairs: source and destination URLs, all on the same two servers.  It may be a
