@@ -114,8 +114,17 @@ def remote(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """256 MiB, sparse: for transfers that are to be interrupted."""
+    """256 MiB, sparse."""
     path = tmp_path_factory.mktemp("big") / "big"
     with path.open("wb") as file:
         file.truncate(256 << 20)
+    return path
+
+
+@pytest.fixture(scope="session")
+def endless_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """64 GiB, sparse: for transfers that must not be over before they are interrupted."""
+    path = tmp_path_factory.mktemp("endless") / "endless"
+    with path.open("wb") as file:
+        file.truncate(64 << 30)
     return path

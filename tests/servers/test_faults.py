@@ -108,20 +108,22 @@ def own_server(grid: Sandbox, grid_env: object) -> Iterator[object]:
     server.kill()
 
 
-def test_a_server_killed_in_mid_transfer(own_server: object, big_file: Path, sink: int) -> None:
+def test_a_server_killed_in_mid_transfer(own_server: object, endless_file: Path, sink: int) -> None:
     with FtpClient() as client:
-        operation = client.get(f"{own_server.url}{big_file}", into=sink)  # type: ignore[attr-defined]
+        operation = client.get(f"{own_server.url}{endless_file}", into=sink)  # type: ignore[attr-defined]
         until(lambda: operation.bytes_done > 1_000_000)
         for pid in children(own_server.pid):  # type: ignore[attr-defined]
             os.kill(pid, signal.SIGKILL)
         with within(5), pytest.raises(FtpClientConnectionError):
             operation.result(10)
-        assert client.size(f"{own_server.url}{big_file}").result() == 256 << 20  # type: ignore[attr-defined]
+        assert client.size(f"{own_server.url}{endless_file}").result() == 64 << 30  # type: ignore[attr-defined]
 
 
-def test_a_server_stopped_in_mid_transfer(own_server: object, big_file: Path, sink: int) -> None:
+def test_a_server_stopped_in_mid_transfer(
+    own_server: object, endless_file: Path, sink: int
+) -> None:
     with FtpClient() as client:
-        operation = client.get(f"{own_server.url}{big_file}", into=sink, stall_timeout=1)  # type: ignore[attr-defined]
+        operation = client.get(f"{own_server.url}{endless_file}", into=sink, stall_timeout=1)  # type: ignore[attr-defined]
         until(lambda: operation.bytes_done > 1_000_000)
         stopped = children(own_server.pid)  # type: ignore[attr-defined]
         for pid in stopped:
@@ -130,7 +132,7 @@ def test_a_server_stopped_in_mid_transfer(own_server: object, big_file: Path, si
             operation.result(10)
         for pid in stopped:
             os.kill(pid, signal.SIGKILL)
-        assert client.size(f"{own_server.url}{big_file}").result() == 256 << 20  # type: ignore[attr-defined]
+        assert client.size(f"{own_server.url}{endless_file}").result() == 64 << 30  # type: ignore[attr-defined]
 
 
 EXTENDED = {"mode": Mode.EXTENDED_BLOCK}
@@ -164,12 +166,12 @@ def get_with(**values: object) -> Callable[..., Operation[int]]:
     ids=["put", "private", "parallel", "private-parallel"],
 )
 def test_a_session_killed_or_stopped_in_any_transfer(
-    own_server: object, big_file: Path, sink: int, start: Callable[..., Operation[int]],
+    own_server: object, endless_file: Path, sink: int, start: Callable[..., Operation[int]],
     fault: signal.Signals,
 ) -> None:  # fmt: skip
     server: str = own_server.url  # type: ignore[attr-defined]
     with FtpClient() as client:
-        operation = start(client, server, big_file, sink)
+        operation = start(client, server, endless_file, sink)
         until(lambda: operation.bytes_done > 1_000_000)
         victims = children(own_server.pid)  # type: ignore[attr-defined]
         for pid in victims:
@@ -179,7 +181,7 @@ def test_a_session_killed_or_stopped_in_any_transfer(
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        assert client.size(f"{server}{big_file}").result() == 256 << 20
+        assert client.size(f"{server}{endless_file}").result() == 64 << 30
 
 
 def test_what_is_taken_for_a_stale_connection_is_begun_again_once(

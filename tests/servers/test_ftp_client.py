@@ -313,11 +313,11 @@ def test_one_client_does_one_thing_at_a_time(url: str, file: Path) -> None:
         assert first.result() == len(DATA)
 
 
-def test_a_cancelled_get_leaves_the_client_usable(url: str, big_file: Path, file: Path) -> None:
+def test_a_cancelled_get_leaves_the_client_usable(url: str, endless_file: Path, file: Path) -> None:
     sink = os.open("/dev/null", os.O_WRONLY)
     with FtpClient() as client:
         for _ in range(3):
-            operation = client.get(f"{url}{big_file}", into=sink)
+            operation = client.get(f"{url}{endless_file}", into=sink)
             assert operation.cancel()
             with pytest.raises(OperationCancelledError):
                 operation.result(5)
@@ -348,11 +348,11 @@ def test_await_and_several_clients_at_once(url: str, file: Path) -> None:
     assert asyncio.run(sizes()) == [len(DATA)] * 4
 
 
-def test_a_cancelled_task_cancels_its_operation(url: str, big_file: Path) -> None:
+def test_a_cancelled_task_cancels_its_operation(url: str, endless_file: Path) -> None:
     async def give_up() -> bool:
         with FtpClient() as client:
             sink = os.open("/dev/null", os.O_WRONLY)
-            operation = client.get(f"{url}{big_file}", into=sink)
+            operation = client.get(f"{url}{endless_file}", into=sink)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await operation
@@ -397,10 +397,10 @@ def test_a_closed_client_says_so(grid_env: object) -> None:
         client.size("gsiftp://localhost/x")
 
 
-def test_closing_ends_what_runs(url: str, big_file: Path) -> None:
+def test_closing_ends_what_runs(url: str, endless_file: Path) -> None:
     sink = os.open("/dev/null", os.O_WRONLY)
     client = FtpClient()
-    operation = client.get(f"{url}{big_file}", into=sink)
+    operation = client.get(f"{url}{endless_file}", into=sink)
     client.close()
     assert isinstance(operation.exception(5), OperationCancelledError)
     os.close(sink)

@@ -31,7 +31,9 @@ from pyGlobus.ftpClient import (
 from pyGlobus.gassCopy import GassCopy, GassCopyHandleAttr
 from pyGlobus.globusException import GlobusTimeoutError, OperationCancelledError
 
-SIZE = 192 << 20
+SIZE = 96 << 20
+# so small that a transfer takes a second, and is not over before it is broken off
+TCP_BUFFER = 8192
 MODES = [Mode.STREAM, Mode.EXTENDED_BLOCK]
 
 
@@ -105,7 +107,7 @@ def break_off(server: ServerHandle, how: int = signal.SIGKILL) -> list[int]:
 
 
 def attr(mode: Mode, streams: int = 1) -> FtpClientOperationAttr:
-    return FtpClientOperationAttr(mode=mode, parallelism=streams)
+    return FtpClientOperationAttr(mode=mode, parallelism=streams, tcp_buffer=TCP_BUFFER)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -186,10 +188,10 @@ def test_a_transfer_that_stalls_is_begun_again(
         with restarting(stall_timeout=1.5) as (client, notes):
             if verb == "get":
                 with target.open("wb") as file:
-                    operation = client.get(f"{server.url}{source}", into=file)
+                    operation = client.get(f"{server.url}{source}", attr(Mode.STREAM), into=file)
             else:
                 with source.open("rb") as file:
-                    operation = client.put(f"{server.url}{target}", source=file)
+                    operation = client.put(f"{server.url}{target}", attr(Mode.STREAM), source=file)
             until(lambda: operation.bytes_done > SIZE // 8)
             stopped = break_off(server, signal.SIGSTOP)
             operation.result(15)
@@ -214,7 +216,7 @@ def test_a_pipe_gets_every_byte_once(grid_env: object, server: ServerHandle, sou
     thread = threading.Thread(target=compare)
     thread.start()
     with restarting() as (client, notes):
-        operation = client.get(f"{server.url}{source}", into=writer)
+        operation = client.get(f"{server.url}{source}", attr(Mode.STREAM), into=writer)
         until(lambda: operation.bytes_done > SIZE // 4)
         break_off(server)
         assert operation.result(15) == SIZE
@@ -337,7 +339,7 @@ def test_other_plugins_are_told_that_it_is_a_restart(
             told.append(restart)
 
     with restarting(Gets()) as (client, _), target.open("wb") as file:
-        operation = client.get(f"{server.url}{source}", into=file)
+        operation = client.get(f"{server.url}{source}", attr(Mode.STREAM), into=file)
         until(lambda: operation.bytes_done > SIZE // 8)
         break_off(server)
         operation.result(15)

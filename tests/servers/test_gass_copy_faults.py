@@ -78,7 +78,7 @@ def test_nobody_listens(grid_env: object, tmp_path: Path, scheme: str) -> None:
 
 
 def test_a_server_killed_or_stopped_in_mid_copy(
-    grid: Sandbox, grid_env: object, big_file: Path
+    grid: Sandbox, grid_env: object, endless_file: Path
 ) -> None:
     server = grid.add_gridftp()
     try:
@@ -88,9 +88,9 @@ def test_a_server_killed_or_stopped_in_mid_copy(
                 (signal.SIGSTOP, GlobusTimeoutError),
             ):
                 for down in (True, False):
-                    ends = [f"{server.url}{big_file}", "file:///dev/null"]
+                    ends = [f"{server.url}{endless_file}", "file:///dev/null"]
                     if not down:
-                        ends = [f"file://{big_file}", f"{server.url}/dev/null"]
+                        ends = [f"file://{endless_file}", f"{server.url}/dev/null"]
                     # the limit holds for the handshake, too, which takes time on a busy machine
                     operation = copy.register_url_to_url(
                         ends[0], None, ends[1], None, stall_timeout=3
@@ -208,9 +208,9 @@ def test_a_connection_that_died_between_two_copies_is_replaced(
     assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
 
 
-def test_close_while_a_copy_runs(url: str, big_file: Path) -> None:
+def test_close_while_a_copy_runs(url: str, endless_file: Path) -> None:
     copy = GassCopy()
-    operation = copy.register_url_to_url(f"{url}{big_file}", None, f"{url}/dev/null", None)
+    operation = copy.register_url_to_url(f"{url}{endless_file}", None, f"{url}/dev/null", None)
     begin = time.monotonic()
     copy.close()
     assert isinstance(operation.exception(0), OperationCancelledError)
@@ -219,7 +219,7 @@ def test_close_while_a_copy_runs(url: str, big_file: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["exit", "interrupt"])
 def test_the_interpreter_leaves_while_a_copy_runs(
-    url: str, https: str, big_file: Path, ending: str
+    url: str, https: str, endless_file: Path, ending: str
 ) -> None:
     program = (
         "import sys, signal\n"
@@ -244,7 +244,7 @@ def test_the_interpreter_leaves_while_a_copy_runs(
         f"GassCopy().copy_url_to_handle(sys.argv[2], None, {write}, stall_timeout=None)\n",
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program, ending, f"{url}{big_file}", f"{https}{big_file}"],
+        [sys.executable, "-c", program, ending, f"{url}{endless_file}", f"{https}{endless_file}"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=[write],
     ) as child:  # fmt: skip
         assert child.stdout is not None
