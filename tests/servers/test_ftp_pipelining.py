@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faultproxy import FaultProxy, Tamper
 
 from cogkit.sandbox import Sandbox, ServerHandle
 from pyGlobus.ftpClient import (
@@ -25,8 +31,7 @@ from pyGlobus.ftpClient import (
 )
 from pyGlobus.globusException import OperationCancelledError
 
-# no more: two of GCT's threads race in pipelined runs (docs/internals/binding.md)
-COUNT = 60
+COUNT = 200
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +173,45 @@ def test_a_server_killed_in_mid_run(
     with pytest.raises(FtpClientConnectionError):
         operation.result(20)
     victim.kill()
+
+
+def test_replies_in_pieces_are_read_right(
+    grid: Sandbox, client: FtpClient, attr: FtpClientOperationAttr, other: ServerHandle,
+    pairs: list[tuple[str, str]], remote: Path,
+) -> None:  # fmt: skip
+    with (
+        FaultProxy(grid.gridftp.port, to_client=crumbs) as first,
+        FaultProxy(other.port, to_client=crumbs) as second,
+    ):
+        mine = [
+            (
+                source.replace(str(grid.gridftp.port), str(first.port)),
+                dest.replace(str(other.port), str(second.port)),
+            )
+            for source, dest in pairs
+        ]
+        assert client.third_party_transfers(mine, attr, attr).result(60) == COUNT
+        assert first.connections == second.connections == 1
+    assert len(arrived(remote)) == COUNT
+
+
+def crumbs() -> Tamper:
+    """What comes after the handshake comes in pieces of any length."""
+    chance = random.Random(7)
+    left = 20_000
+
+    def tamper(data: bytes) -> Iterator[bytes]:
+        nonlocal left
+        left -= len(data)
+        if left > 0:
+            yield data
+            return
+        while data:
+            length = chance.choice([chance.randint(1, 12), chance.randint(20, 400), len(data)])
+            yield data[:length]
+            data = data[length:]
+
+    return tamper
 
 
 def test_what_cannot_be_pipelined_is_refused(

@@ -47,7 +47,7 @@ def _no_process_is_left() -> Iterator[None]:
 def ssh_processes(parent: int) -> list[str]:
     """The ``ssh`` clients of a process, those that have ended but were not waited for included."""
     told = subprocess.run(
-        ["ps", "-o", "pid=,stat=,args=", "--ppid", str(parent)], capture_output=True, text=True
+        ["ps", "-o", "pid=,stat=,comm=", "--ppid", str(parent)], capture_output=True, text=True
     )
     return [line for line in told.stdout.splitlines() if "ssh" in line]
 

@@ -41,11 +41,6 @@ class FtpPipelining(FtpTransfers):
         (globus_ftp_client_handleattr_set_pipeline, globus_ftp_client_third_party_transfer); for
         files that come here or go from here, use several clients.
 
-        When the library misreads a reply, which happens to replies that come in pieces, what is
-        left is begun again.  Two of its threads race in such runs, which in rare cases ends the
-        process (docs/internals/binding.md).  Several clients, each with `third_party_transfer` and
-        ``cache_all``, do without that.
-
         Args:
             pairs: source and destination URLs, all on the same two servers.  It may be a
                 generator: it runs in a thread of its own, no further ahead than is needed, and
@@ -211,6 +206,5 @@ def _cancelled() -> OperationCancelledError:
 
 _WHAT = "pipelined transfer"
 
-# Replies that come in one piece and a half are read wrongly (GCT 6.2:
-# globus_l_ftp_control_read_cb copies what is left from in front of its buffer).
+# Without shim/control.c the library reads some replies wrongly that come in pieces.
 _MISREAD = "Error while searching for end of reply"

@@ -51,6 +51,7 @@ static void free_error(void *object)
 
 int cog_start(void)
 {
+    cog_control_find();
     return cog_queue_open(free_error);
 }
 
