@@ -9,19 +9,19 @@
  *
  * So the library's calls for reading and writing come here first: this module is ahead of
  * libglobus_io where a library that was loaded with it looks for symbols.  What was read is passed
- * on when what was written has been told, and no two callbacks of a connection run at once.  Calls of
- * other libraries are passed on as they are, and where libglobus_ftp_control was in the process
+ * on when what was written has been told, and no two callbacks of a connection run at once.  Calls
+ * for anything else are passed on as they are, and where libglobus_ftp_control was in the process
  * before, nothing of this happens.
  */
 #define _GNU_SOURCE
 #include "shim.h"
 
 #include <dlfcn.h>
-#include <link.h>
+#include <globus_ftp_control.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 #define BUCKETS 64
@@ -61,43 +61,19 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static read_function real_read;
 static write_function real_write;
 static send_function real_send;
-static uintptr_t control_begin, control_end;
 
 /* guards the connections, but not `turn` */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct connection *connections[BUCKETS];
-
-static int look(struct dl_phdr_info *object, size_t size, void *arg)
-{
-    int i;
-
-    (void) size;
-    (void) arg;
-    if (!object->dlpi_name || !strstr(object->dlpi_name, "libglobus_ftp_control."))
-    {
-        return 0;
-    }
-    for (i = 0; i < object->dlpi_phnum; i++)
-    {
-        if (object->dlpi_phdr[i].p_type == PT_LOAD && (object->dlpi_phdr[i].p_flags & PF_X))
-        {
-            control_begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
-            control_end = control_begin + object->dlpi_phdr[i].p_memsz;
-            return 1;
-        }
-    }
-    return 0;
-}
 
 static void find(void)
 {
     *(void **) &real_read = dlsym(RTLD_NEXT, "globus_io_register_read");
     *(void **) &real_write = dlsym(RTLD_NEXT, "globus_io_register_write");
     *(void **) &real_send = dlsym(RTLD_NEXT, "globus_io_register_send");
-    dl_iterate_phdr(look, NULL);
 }
 
-/* Look where the libraries are, which also has the linker take this file. */
+/* Find the library's own functions; that this is called has the linker take this file. */
 void cog_control_find(void)
 {
     pthread_once(&once, find);
@@ -234,9 +210,11 @@ static void forget(struct call *call, int writes)
     }
 }
 
-static int is_control(const void *caller)
+/* For a control connection the library's callbacks get the handle that the connection is part of. */
+static int is_control(const globus_io_handle_t *handle, const void *arg)
 {
-    return (uintptr_t) caller >= control_begin && (uintptr_t) caller < control_end;
+    return (uintptr_t) handle - (uintptr_t) arg ==
+        offsetof(globus_ftp_control_handle_t, cc_handle.io_handle);
 }
 
 EXPORTED globus_result_t globus_io_register_read(
@@ -247,7 +225,7 @@ EXPORTED globus_result_t globus_io_register_read(
     globus_result_t result;
 
     cog_control_find();
-    if (is_control(__builtin_return_address(0)) && (call = enter(handle, 0)))
+    if (is_control(handle, arg) && (call = enter(handle, 0)))
     {
         call->read = callback;
         call->arg = arg;
@@ -269,7 +247,7 @@ EXPORTED globus_result_t globus_io_register_write(
     globus_result_t result;
 
     cog_control_find();
-    if (is_control(__builtin_return_address(0)) && (call = enter(handle, 1)))
+    if (is_control(handle, arg) && (call = enter(handle, 1)))
     {
         call->write = callback;
         call->arg = arg;
@@ -292,7 +270,7 @@ EXPORTED globus_result_t globus_io_register_send(
     globus_result_t result;
 
     cog_control_find();
-    if (is_control(__builtin_return_address(0)) && (call = enter(handle, 1)))
+    if (is_control(handle, arg) && (call = enter(handle, 1)))
     {
         call->write = callback;
         call->arg = arg;
