@@ -90,16 +90,29 @@ static struct connection **place_of(const globus_io_handle_t *handle)
     return place;
 }
 
-/* A call begins whose callback will be for `handle`; NULL when there is no memory. */
-static struct call *enter(globus_io_handle_t *handle, int writes)
+/* For a control connection the library's callbacks get the handle that the connection is part of. */
+static int is_control(const globus_io_handle_t *handle, const void *arg)
 {
-    struct call *call = calloc(1, sizeof *call);
+    return (uintptr_t) handle - (uintptr_t) arg ==
+        offsetof(globus_ftp_control_handle_t, cc_handle.io_handle);
+}
+
+/* A call begins that reads or writes; NULL when it is none of ours, or there is no memory. */
+static struct call *enter(
+    globus_io_handle_t *handle, globus_io_read_callback_t read, globus_io_write_callback_t write,
+    void *arg)
+{
+    struct call *call;
     struct connection **place, *connection;
 
-    if (!call)
+    cog_control_find();
+    if (!is_control(handle, arg) || !(call = calloc(1, sizeof *call)))
     {
         return NULL;
     }
+    call->read = read;
+    call->write = write;
+    call->arg = arg;
     pthread_mutex_lock(&lock);
     place = place_of(handle);
     connection = *place;
@@ -112,7 +125,7 @@ static struct call *enter(globus_io_handle_t *handle, int writes)
     if (connection)
     {
         connection->uses++;
-        connection->writes += writes;
+        connection->writes += write != NULL;
     }
     pthread_mutex_unlock(&lock);
     if (!connection)
@@ -125,13 +138,13 @@ static struct call *enter(globus_io_handle_t *handle, int writes)
 }
 
 /* The call is over.  Returns what was read meanwhile, if that may be passed on now. */
-static struct call *leave(struct call *call, int writes)
+static struct call *leave(struct call *call)
 {
     struct connection *connection = call->connection, **place;
     struct call *held = NULL;
 
     pthread_mutex_lock(&lock);
-    connection->writes -= writes;
+    connection->writes -= call->write != NULL;
     if (connection->writes == 0)
     {
         held = connection->held;
@@ -156,7 +169,7 @@ static void pass_on(void *arg)
     pthread_mutex_lock(&call->connection->turn);
     call->read(call->arg, call->handle, call->result, call->buffer, call->length);
     pthread_mutex_unlock(&call->connection->turn);
-    leave(call, 0);
+    leave(call);
 }
 
 static void on_read(
@@ -193,72 +206,44 @@ static void on_write(
     pthread_mutex_lock(&call->connection->turn);
     call->write(call->arg, handle, result, buffer, length);
     pthread_mutex_unlock(&call->connection->turn);
-    call = leave(call, 1);
+    call = leave(call);
     if (call)
     {
         pass_on(call);
     }
 }
 
-/* A call has failed at once, in a function that may hold locks of the library. */
-static void forget(struct call *call, int writes)
+/* The library's own function has returned; when it has failed, no callback comes. */
+static globus_result_t begun(struct call *call, globus_result_t result)
 {
-    call = leave(call, writes);
-    if (call)
-    {
-        globus_callback_register_oneshot(NULL, NULL, pass_on, call);
-    }
-}
+    struct call *held = result == GLOBUS_SUCCESS ? NULL : leave(call);
 
-/* For a control connection the library's callbacks get the handle that the connection is part of. */
-static int is_control(const globus_io_handle_t *handle, const void *arg)
-{
-    return (uintptr_t) handle - (uintptr_t) arg ==
-        offsetof(globus_ftp_control_handle_t, cc_handle.io_handle);
+    if (held)
+    {
+        /* not from here: whoever has called may hold locks of the library */
+        globus_callback_register_oneshot(NULL, NULL, pass_on, held);
+    }
+    return result;
 }
 
 EXPORTED globus_result_t globus_io_register_read(
     globus_io_handle_t *handle, globus_byte_t *buffer, globus_size_t most, globus_size_t least,
     globus_io_read_callback_t callback, void *arg)
 {
-    struct call *call = NULL;
-    globus_result_t result;
+    struct call *call = enter(handle, callback, NULL, arg);
 
-    cog_control_find();
-    if (is_control(handle, arg) && (call = enter(handle, 0)))
-    {
-        call->read = callback;
-        call->arg = arg;
-        result = real_read(handle, buffer, most, least, on_read, call);
-        if (result != GLOBUS_SUCCESS)
-        {
-            forget(call, 0);
-        }
-        return result;
-    }
-    return real_read(handle, buffer, most, least, callback, arg);
+    return call ? begun(call, real_read(handle, buffer, most, least, on_read, call)) :
+        real_read(handle, buffer, most, least, callback, arg);
 }
 
 EXPORTED globus_result_t globus_io_register_write(
     globus_io_handle_t *handle, globus_byte_t *buffer, globus_size_t length,
     globus_io_write_callback_t callback, void *arg)
 {
-    struct call *call = NULL;
-    globus_result_t result;
+    struct call *call = enter(handle, NULL, callback, arg);
 
-    cog_control_find();
-    if (is_control(handle, arg) && (call = enter(handle, 1)))
-    {
-        call->write = callback;
-        call->arg = arg;
-        result = real_write(handle, buffer, length, on_write, call);
-        if (result != GLOBUS_SUCCESS)
-        {
-            forget(call, 1);
-        }
-        return result;
-    }
-    return real_write(handle, buffer, length, callback, arg);
+    return call ? begun(call, real_write(handle, buffer, length, on_write, call)) :
+        real_write(handle, buffer, length, callback, arg);
 }
 
 /* A command that had to wait for the one before it is sent by this. */
@@ -266,20 +251,8 @@ EXPORTED globus_result_t globus_io_register_send(
     globus_io_handle_t *handle, globus_byte_t *buffer, globus_size_t length, int flags,
     globus_io_write_callback_t callback, void *arg)
 {
-    struct call *call = NULL;
-    globus_result_t result;
+    struct call *call = enter(handle, NULL, callback, arg);
 
-    cog_control_find();
-    if (is_control(handle, arg) && (call = enter(handle, 1)))
-    {
-        call->write = callback;
-        call->arg = arg;
-        result = real_send(handle, buffer, length, flags, on_write, call);
-        if (result != GLOBUS_SUCCESS)
-        {
-            forget(call, 1);
-        }
-        return result;
-    }
-    return real_send(handle, buffer, length, flags, callback, arg);
+    return call ? begun(call, real_send(handle, buffer, length, flags, on_write, call)) :
+        real_send(handle, buffer, length, flags, callback, arg);
 }
