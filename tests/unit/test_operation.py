@@ -151,3 +151,19 @@ def test_many_events_leave_the_table_as_it_was() -> None:
     assert counter == 100_000
     after = figures()
     assert (after.slots, after.lost) == (before.slots, before.lost)
+
+
+def test_an_operation_that_cannot_be_begun_again_ends(caplog: pytest.LogCaptureFixture) -> None:
+    def convert(event: object) -> None:
+        raise GlobusException("the first error")
+
+    def again(error: BaseException) -> bool:
+        raise MemoryError("no room")
+
+    operation = Operation("x", convert)
+    operation.retry(again)
+    token = runtime.enrol(operation.complete)
+    post(token)
+    with pytest.raises(GlobusException, match="the first error"):
+        operation.result(5)
+    assert "x: could not be begun again" in caplog.text

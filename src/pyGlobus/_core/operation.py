@@ -332,10 +332,17 @@ class Operation(Generic[T]):
             error = self._failing or problem
             if error is not problem:
                 error.__cause__ = problem
-            if self._again is not None and self._again(error):
+            if self._begins_again(error):
                 return
             error = self._failing or error
         self.end(value, error)
+
+    def _begins_again(self, error: BaseException) -> bool:
+        try:
+            return self._again is not None and self._again(error)
+        except Exception:
+            runtime.report("%s: could not be begun again", self.what)
+            return False
 
     def end(self, value: T | None, error: BaseException | None) -> None:
         """It is over, and Globus has let go of it."""
