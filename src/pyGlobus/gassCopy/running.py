@@ -80,7 +80,7 @@ class _Running(ABC, Generic[T]):
         try:
             self.token = runtime.enrol(self.arrived)
         except BaseException:
-            self.session.idle()
+            self.session.idle(self.operation)
             raise
         run_in_background(self.work)
 
@@ -136,7 +136,7 @@ class _Running(ABC, Generic[T]):
     def settled(self) -> None:
         self.release_sides()
         self.machine.used = True
-        self.session.idle()
+        self.session.idle(self.operation)
 
     def give_up(self) -> None:
         self.lost = True

@@ -190,9 +190,11 @@ class Session:
         # on a thread of its own: the library takes locks that a callback of its may hold
         run_in_background(lambda: cancel_machine(machine, copying))
 
-    def idle(self) -> None:
-        """The library has let go of the operation."""
+    def idle(self, operation: Operation[Any]) -> None:
+        """The library has let go of the operation, if it still is the one that runs."""
         with self.lock:
+            if self.operation is not operation:
+                return
             self.operation = None
             spent = None
             if self.doomed or self.spoiled:
