@@ -112,19 +112,21 @@ def remote(tmp_path: Path) -> Path:
     return directory
 
 
+def sparse(folder: Path, size: int) -> Path:
+    """A file of so many bytes that takes no room."""
+    path = folder / "file"
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
 @pytest.fixture(scope="session")
 def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """256 MiB, sparse."""
-    path = tmp_path_factory.mktemp("big") / "big"
-    with path.open("wb") as file:
-        file.truncate(256 << 20)
-    return path
+    """256 MiB."""
+    return sparse(tmp_path_factory.mktemp("big"), 256 << 20)
 
 
 @pytest.fixture(scope="session")
 def endless_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """64 GiB, sparse: for transfers that must not be over before they are interrupted."""
-    path = tmp_path_factory.mktemp("endless") / "endless"
-    with path.open("wb") as file:
-        file.truncate(64 << 30)
-    return path
+    """64 GiB: for transfers that must not be over before they are interrupted."""
+    return sparse(tmp_path_factory.mktemp("endless"), 64 << 30)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from cogkit.sandbox import Sandbox
 from pyGlobus.gassServerEZ import (
     STDERR_ENABLE,
     STDOUT_ENABLE,
@@ -164,6 +165,14 @@ def test_an_explicit_credential_is_enough(rm: str, monkeypatch: pytest.MonkeyPat
         attr = GramClientAttr(credential=credential, delegation_mode=Delegation.FULL)
         assert attr.delegation_mode is Delegation.FULL
         client.ping(rm, attr=attr)
+
+
+def test_an_expired_credential_is_refused_wherever_it_is_given(grid: Sandbox, rm: str) -> None:
+    expired = Credential.load(grid.expired_credential().proxy_path)
+    with GramClient() as client, pytest.raises(CredentialError, match="expired"):
+        client.ping(rm, attr=GramClientAttr(credential=expired))
+    with GramClient(credential=expired) as client, pytest.raises(CredentialError, match="expired"):
+        client.ping(rm)
 
 
 def test_a_callback_that_raises_is_logged_and_the_next_one_comes(
