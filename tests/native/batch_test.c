@@ -91,6 +91,12 @@ globus_result_t globus_callback_space_register_oneshot(
     return GLOBUS_SUCCESS;
 }
 
+int globus_thread_blocking_space_will_block(globus_callback_space_t space)
+{
+    (void) space;
+    return 0;
+}
+
 globus_object_t *globus_error_get(globus_result_t result)
 {
     CHECK(result != GLOBUS_SUCCESS);

@@ -65,6 +65,12 @@ void globus_object_free(globus_object_t *object)
     object_free(object);
 }
 
+int globus_thread_blocking_space_will_block(globus_callback_space_t space)
+{
+    (void) space;
+    return 0;
+}
+
 globus_object_t *globus_error_get(globus_result_t result)
 {
     CHECK(result != GLOBUS_SUCCESS);

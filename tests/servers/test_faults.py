@@ -211,7 +211,9 @@ def test_a_session_killed_or_stopped_in_a_listing(
         os.close(os.open(tmp_path / f"a long name of a file {number}", os.O_CREAT | os.O_WRONLY))
     server: str = own_server.url  # type: ignore[attr-defined]
     with FtpClient() as client:
-        entries = client.scandir(f"{server}{tmp_path}", stall_timeout=2)
+        # with a small buffer, much of the listing is with the server yet
+        attr = FtpClientOperationAttr(tcp_buffer=8192)
+        entries = client.scandir(f"{server}{tmp_path}", attr, stall_timeout=2)
         next(entries)  # type: ignore[call-overload]
         victims = children(own_server.pid)  # type: ignore[attr-defined]
         for pid in victims:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -174,6 +176,24 @@ def test_a_pipe_that_nobody_reads_can_be_left(url: str, file: Path) -> None:
         assert client.size(f"{url}{file}").result() == len(DATA)
     os.close(reader)
     os.close(writer)
+
+
+def test_pipes_that_nobody_reads_hold_nobody_else_up(url: str, file: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        stuck = []
+        for _ in range(4):
+            reader, writer = os.pipe()
+            stack.callback(os.close, writer)
+            pipe = stack.enter_context(os.fdopen(reader, "rb"))
+            client = stack.enter_context(FtpClient())
+            stuck.append((client.get(f"{url}{file}", into=writer), pipe))
+        client = stack.enter_context(FtpClient())
+        for _ in range(10):
+            time.sleep(0.02)
+            assert client.size(f"{url}{file}").result(5) == len(DATA)
+        for operation, pipe in stuck:
+            assert pipe.read(len(DATA)) == DATA
+            assert operation.result(10) == len(DATA)
 
 
 def test_a_part_of_a_file_lands_where_it_is_wanted(url: str, file: Path, tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -175,19 +173,6 @@ def test_a_server_killed_in_mid_run(
     with pytest.raises(FtpClientConnectionError):
         operation.result(20)
     victim.kill()
-
-
-def test_the_shim_keeps_the_callbacks_of_control_connections_in_order() -> None:
-    # it works by being where the library looks first: a linker could leave it out
-    told = subprocess.run(
-        [sys.executable, "-c", "import pyGlobus._native"],
-        env={**os.environ, "LD_DEBUG": "bindings"}, capture_output=True, text=True, check=True,
-    ).stderr  # fmt: skip
-    for name in ("read", "write", "send"):
-        assert re.search(
-            rf"libglobus_ftp_control\S+ \[0\] to \S+_border\S+ \[0\]: .*globus_io_register_{name}'",
-            told,
-        )
 
 
 def test_replies_in_pieces_are_read_right(

@@ -478,7 +478,8 @@ def test_throughput_of_a_get(grid_env: object, url: str, big_file: Path, sink: i
         client.get(f"{url}{big_file}", into=sink).result()
     assert seen[-1].bytes == 256 << 20
     assert len(seen) > 1
-    assert all(now.average > 1e6 and now.instantaneous > 0 for now in seen)
+    assert all(now.average > 1e6 and now.instantaneous >= 0 for now in seen)
+    assert any(now.instantaneous > 1e6 for now in seen)
     assert all(now.stripes[0].bytes == now.bytes for now in seen)
 
 

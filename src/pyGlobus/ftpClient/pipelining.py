@@ -206,5 +206,6 @@ def _cancelled() -> OperationCancelledError:
 
 _WHAT = "pipelined transfer"
 
-# Without shim/control.c the library reads some replies wrongly that come in pieces.
+# With more than one callback thread the library reads some replies wrongly that come in pieces: here
+# when a callback that had to wait was replaced.
 _MISREAD = "Error while searching for end of reply"

@@ -58,6 +58,9 @@ struct cog_pump
     _Atomic int64_t     bytes;
 };
 
+/* How long a callback waits for a pipe before it lets others go on, in milliseconds. */
+#define PATIENCE 2
+
 /* The memory of the last pumps that ended, for the next ones: malloc would map and unmap it every
  * time (its adaptive threshold never learns from aligned blocks), which costs a small file a tenth
  * of its time. */
@@ -359,8 +362,13 @@ static int wait_for(cog_pump *pump, short events)
 {
     struct pollfd poll_fd = { .fd = pump->fd, .events = events };
 
-    int ready = poll(&poll_fd, 1, 0) > 0;
+    int ready = poll(&poll_fd, 1, PATIENCE) > 0;
 
+    if (!ready)
+    {
+        /* other callbacks need not wait, too: Globus has another thread go on with them */
+        globus_thread_blocking_will_block();
+    }
     atomic_store(&pump->waiting, !ready);
     while (!ready && !atomic_load(&pump->stopped) && !atomic_load(&pump->local_errno))
     {

@@ -140,8 +140,6 @@ int cog_batch_waits_for_server(cog_batch *batch);
 void cog_batch_ended(
     cog_batch *batch, cog_pump *pump, int64_t number, int code, globus_object_t *error);
 
-/* control.c */
-void cog_control_find(void);
 
 /* pipeline.c */
 typedef struct cog_pipeline cog_pipeline;

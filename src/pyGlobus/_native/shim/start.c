@@ -49,9 +49,14 @@ static void free_error(void *object)
     globus_object_free(object);
 }
 
+/*
+ * One thread runs callbacks, not two (Globus' default): its FTP libraries race with themselves when
+ * the callbacks of one connection run at once (docs/internals/threads.md).  A callback that has to
+ * wait says so, and Globus starts another thread meanwhile.
+ */
 int cog_start(void)
 {
-    cog_control_find();
+    globus_module_setenv("GLOBUS_CALLBACK_POLLING_THREADS", "1");
     return cog_queue_open(free_error);
 }
 
