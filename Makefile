@@ -21,7 +21,7 @@ demo: setup ## a grid on this machine, and a tour of it
 
 test: test-native ## every test (ARGS='-k name' chooses among the Python ones)
 	@tools/setup.sh test
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 $(ARGS)
 
 test-native: setup ## the C shim alone, under the address, undefined-behaviour and thread sanitizers
 	@$(MAKE) --no-print-directory -C tests/native test
