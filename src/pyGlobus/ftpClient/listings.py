@@ -169,7 +169,9 @@ class FtpScan:
         while not self._entries:
             if not self._blocks:
                 self._operation.result()
-                raise StopIteration
+                if not self._take_rest():
+                    raise StopIteration
+                continue
             buffer, block = self._blocks.popleft()
             try:
                 self._take(buffer, block.result())
@@ -189,7 +191,9 @@ class FtpScan:
         while not self._entries:
             if not self._blocks:
                 await self._operation
-                raise StopAsyncIteration
+                if not self._take_rest():
+                    raise StopAsyncIteration
+                continue
             buffer, block = self._blocks.popleft()
             try:
                 self._take(buffer, await block)
@@ -212,7 +216,7 @@ class FtpScan:
         self._early[block.offset] = buffer, block
         while (found := self._early.pop(self._offset, None)) is not None:
             buffer, block = found
-            self._parse(memoryview(buffer)[: block.length], last=block.eof)
+            self._parse(memoryview(buffer)[: block.length])
             self._offset += block.length
             if block.eof:
                 self._blocks.clear()
@@ -220,9 +224,15 @@ class FtpScan:
             else:
                 self._register(buffer)
 
-    def _parse(self, data: memoryview, *, last: bool) -> None:
-        lines = (self._rest + data).split(b"\n")
-        self._rest = b"" if last else lines.pop()
+    def _take_rest(self) -> bool:
+        """A last line without its end counts once the server has said that this was all."""
+        found = bool(self._rest)
+        if found:
+            self._parse(b"\n")
+        return found
+
+    def _parse(self, data: memoryview | bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             if line.strip():
                 entry = parse_fact_line(line.decode("utf-8", "surrogateescape"))
