@@ -206,6 +206,6 @@ def _cancelled() -> OperationCancelledError:
 
 _WHAT = "pipelined transfer"
 
-# With more than one callback thread the library reads some replies wrongly that come in pieces: here
-# when a callback that had to wait was replaced.
+# With more than one callback thread the library reads some replies wrongly that come in pieces;
+# there are two while one of them waits for a pipe.
 _MISREAD = "Error while searching for end of reply"

@@ -158,17 +158,7 @@ class Commands(CopyHandle):
         batches = Batches()
 
         def call(machine: Machine, token: Any) -> int:
-            glob = lib.cog_glob_new(batches.token)
-            if glob == ffi.NULL:
-                raise MemoryError(f"expand {side}: no room")
-            try:
-                result = lib.globus_gass_copy_glob_expand_url(
-                    machine.pointer, side.c_url, attributes, _ON_ENTRY, glob
-                )
-                lib.cog_glob_flush(glob)
-            finally:
-                lib.cog_glob_free(glob)
-            return result
+            return lib.cog_glob_expand(batches.token, machine.pointer, side.c_url, attributes)
 
         command = Command(
             self._session, f"expand {side}", side, call, lambda: None,
@@ -220,6 +210,3 @@ def _entries(batches: Batches, operation: Operation[None]) -> Iterator[GlobEntry
         batches.stop()
         if not operation.done():
             operation.cancel()
-
-
-_ON_ENTRY = ffi.addressof(lib, "cog_on_glob_entry")

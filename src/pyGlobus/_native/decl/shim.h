@@ -121,7 +121,6 @@ void cog_on_pipeline(
 #define COG_COPY_ELSEWHERE ...
 #define COG_COPY_TO_FILE ...
 typedef ... cog_copy_watch;
-typedef ... cog_glob;
 void cog_on_copy_complete(void *arg, globus_gass_copy_handle_t *handle, globus_object_t *error);
 void cog_on_copy_performance(
     void *arg, globus_gass_copy_handle_t *handle, globus_off_t total, float now, float average);
@@ -134,10 +133,8 @@ void cog_copy_watch_begin(cog_copy_watch *watch, int copying);
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);
-cog_glob *cog_glob_new(cog_token token);
-void cog_glob_free(cog_glob *glob);
-int cog_glob_flush(cog_glob *glob);
-void cog_on_glob_entry(const char *url, const globus_gass_copy_glob_stat_t *entry, void *glob);
+globus_result_t cog_glob_expand(
+    cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
 /* gass */
 #define COG_GASS_DONE ...

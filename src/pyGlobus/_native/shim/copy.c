@@ -341,26 +341,18 @@ void cog_copy_watch_free(cog_copy_watch *watch)
  */
 enum { BATCH = 32 * 1024 };
 
-struct cog_glob
+/* How often a list is begun that fails before the library looks at it, see expand(). */
+enum { TRIES = 5 };
+
+struct glob
 {
     cog_token token;
-    int       stopped;
+    int       told, stopped;
     size_t    length, room;
     char     *text;
 };
 
-cog_glob *cog_glob_new(cog_token token)
-{
-    cog_glob *glob = calloc(1, sizeof *glob);
-
-    if (glob)
-    {
-        glob->token = token;
-    }
-    return glob;
-}
-
-int cog_glob_flush(cog_glob *glob)
+static void flush_entries(struct glob *glob)
 {
     cog_event event = { .token = glob->token, .kind = COG_EVENT_QUESTION,
                         .a = (int64_t) glob->length, .text = glob->text };
@@ -378,19 +370,12 @@ int cog_glob_flush(cog_glob *glob)
             free(event.text);
         }
     }
-    return !glob->stopped;
-}
-
-void cog_glob_free(cog_glob *glob)
-{
-    free(glob->text);
-    free(glob);
 }
 
 /* url NUL unique id NUL symlink target NUL "type size mode mtime" NUL */
-void cog_on_glob_entry(const char *url, const globus_gass_copy_glob_stat_t *entry, void *arg)
+static void on_entry(const char *url, const globus_gass_copy_glob_stat_t *entry, void *arg)
 {
-    cog_glob *glob = arg;
+    struct glob *glob = arg;
     const char *unique = entry->unique_id ? entry->unique_id : "";
     const char *target = entry->symlink_target ? entry->symlink_target : "";
     char numbers[100], *end;
@@ -400,13 +385,14 @@ void cog_on_glob_entry(const char *url, const globus_gass_copy_glob_stat_t *entr
     {
         return;
     }
+    glob->told = 1;
     snprintf(numbers, sizeof numbers, "%d %lld %d %d", (int) entry->type,
              (long long) entry->size, entry->mode, entry->mdtm);
     size = strlen(url) + strlen(unique) + strlen(target) + strlen(numbers) + 4;
     if (glob->length + size > glob->room)
     {
         size_t room = size > BATCH ? size : BATCH;
-        cog_glob_flush(glob);
+        flush_entries(glob);
         if (glob->stopped || !(glob->text = malloc(room)))
         {
             glob->stopped = 1;
@@ -420,4 +406,32 @@ void cog_on_glob_entry(const char *url, const globus_gass_copy_glob_stat_t *entr
     end = stpcpy(end, target) + 1;
     strcpy(end, numbers);
     glob->length += size;
+}
+
+static int is_too_late(globus_result_t result)
+{
+    char *text = result == GLOBUS_SUCCESS ? NULL :
+        globus_error_print_chain(globus_error_peek(result));
+    int is = text && strstr(text, "GLOBUS_FTP_CLIENT_IDLE not allowed here");
+
+    free(text);
+    return is;
+}
+
+globus_result_t cog_glob_expand(
+    cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr)
+{
+    struct glob glob = { .token = token };
+    globus_result_t result = globus_gass_copy_glob_expand_url(handle, url, attr, on_entry, &glob);
+
+    /* When the server's refusal comes before the library asks for the list's data, the library tells
+     * of that instead. */
+    for (int i = 1; i < TRIES && !glob.told && is_too_late(result); i++)
+    {
+        globus_object_free(globus_error_get(result));
+        result = globus_gass_copy_glob_expand_url(handle, url, attr, on_entry, &glob);
+    }
+    flush_entries(&glob);
+    free(glob.text);
+    return result;
 }

@@ -177,11 +177,8 @@ int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, or NULL; free it */
 /* Batches of entries, each handed over as a question: `text` of `a` bytes; the answer 0 stops. */
-typedef struct cog_glob cog_glob;
-cog_glob *cog_glob_new(cog_token token);
-void cog_glob_free(cog_glob *glob);
-int cog_glob_flush(cog_glob *glob);                     /* 0: stopped */
-void cog_on_glob_entry(const char *url, const globus_gass_copy_glob_stat_t *entry, void *glob);
+globus_result_t cog_glob_expand(
+    cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
 /* gass.c */
 /* How a request has ended, and what `code` is then. */
