@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 COGKIT = [sys.executable, "-c", "from cogkit.cli import main; main()"]
@@ -62,11 +61,3 @@ def started(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.communicate()
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

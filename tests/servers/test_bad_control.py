@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from faultproxy import (
     CUT,
     HANG,
@@ -23,7 +24,6 @@ from faultproxy import (
     slowly,
     swap,
 )
-
 from pyGlobus.ftpClient import (
     FtpClient,
     FtpClientConnectionError,
@@ -136,8 +136,9 @@ def test_the_server_falls_silent(plain_port: int, file: Path, use: Use, count: i
 @pytest.mark.parametrize("use", [get, put, size, scan])
 @pytest.mark.parametrize("tamper", [in_pieces, slowly(0.02)])
 def test_a_bad_line_only_takes_longer(
-    plain_port: int, file: Path, use: Use, tamper: MakeTamper
+    plain_port: int, file: Path, use: Use, tamper: MakeTamper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(globals(), "LIMIT", 10.0)
     assert survive(plain_port, file, use, to_client=tamper, to_server=tamper) is None
 
 

@@ -7,17 +7,13 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from cli import COGKIT, assert_fails, cogkit
-
 from cogkit.sandbox import Sandbox
 
 pytestmark = pytest.mark.timeout(60)

@@ -9,18 +9,15 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cli import COGKIT, assert_fails, cogkit, started, until
-
+from cli import COGKIT, assert_fails, cogkit, started
 from cogkit import files
 from cogkit.files import Files, TransferOptions
 from cogkit.sandbox import Sandbox
+from waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,14 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cli import COGKIT, assert_fails, cogkit, started, until
-
+from cli import COGKIT, assert_fails, cogkit, started
 from cogkit import jobs
 from cogkit.cli._common import ExitCode
 from cogkit.jobs import _output
 from cogkit.sandbox import Sandbox
+from waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -173,7 +170,7 @@ def test_a_job_manager_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_submitted_job_is_followed_and_cancelled_by_its_contact(rm: str) -> None:
     job = cogkit("submit", "--", "/bin/sleep", "86400.625").stdout.strip()
     assert job.startswith("https://")
-    until(lambda: cogkit("status", job).stdout == "ACTIVE\n", 15)
+    until(lambda: cogkit("status", job).stdout == "ACTIVE\n", seconds=15)
     assert json.loads(cogkit("status", "--json", job).stdout)["state"] == "ACTIVE"
     assert cogkit("cancel", job).returncode == 0
     until(lambda: not children("sleep", "86400.625"))

@@ -12,7 +12,6 @@ import shlex
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,12 +19,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cli import assert_fails, cogkit, started, until
-
+from cli import assert_fails, cogkit, started
 from cogkit.sandbox import Sandbox
 from pyGlobus.gramClient import GramClient
+from waiting import until
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -288,7 +285,7 @@ def test_cancel_takes_a_number(all_jobs: Jobs) -> None:
     contact = all_jobs.contacts["sleeps"]
     done = cogkit("cancel", "--json", all_jobs.numbers["sleeps"])
     assert json.loads(done.stdout) == {"cancelled": contact}
-    until(is_over(contact), 20)
+    until(is_over(contact), seconds=20)
     assert_fails(cogkit("wait", contact), 7, "cancelled")
 
 

@@ -6,15 +6,11 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from cli import COGKIT, assert_fails, cogkit
-
 from cogkit.sandbox import IssuedCredential, Sandbox
 
 pytestmark = pytest.mark.timeout(60)

@@ -11,11 +11,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cookbook import FOLDER, Snippet, assert_links_lead_somewhere, help_of, snippets, table
-
 from cogkit.sandbox import IssuedCredential, Sandbox, ServerHandle
+from cookbook import FOLDER, Snippet, assert_links_lead_somewhere, help_of, snippets, table
 
 PAGE = FOLDER / "globus-url-copy.md"
 DATA = bytes(range(256)) * 400

@@ -13,12 +13,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cookbook import FOLDER, Snippet, assert_links_lead_somewhere, help_of, snippets, table
-
 from cogkit.sandbox import Sandbox
 from cogkit.sandbox._layout import is_grid_variable
+from cookbook import FOLDER, Snippet, assert_links_lead_somewhere, help_of, snippets, table
 
 PAGE = FOLDER / "globusrun.md"
 PRELUDE, *SNIPPETS = snippets(PAGE)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faultproxy import FaultProxy, lines, reply
 
 from cogkit.sandbox import Sandbox
+from faultproxy import FaultProxy, lines, reply
 from pyGlobus.ftpClient import (
     FtpClient,
     FtpClientDataAddressError,

@@ -167,7 +167,7 @@ def test_a_generator_may_be_slow_and_may_raise(
                 raise LookupError("mine")
             yield file
 
-    run = client.get_files(slow(), attr, stall_timeout=1.2)
+    run = client.get_files(slow(), attr, stall_timeout=2)
     with pytest.raises(LookupError, match="mine"):
         run.result(20)
     assert right(tmp_path, 5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,11 +12,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from faultproxy import FaultProxy, Tamper
-
 from cogkit.sandbox import Sandbox, ServerHandle
+from faultproxy import FaultProxy, Tamper
 from pyGlobus.ftpClient import (
     FtpClient,
     FtpClientConnectionError,

@@ -8,8 +8,7 @@ import logging
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from pyGlobus.ftpClient import (
     ThroughputPlugin,
 )
 from pyGlobus.globusException import OperationCancelledError
+from waiting import until
 
 EXTENDED = Mode.EXTENDED_BLOCK
 
@@ -84,13 +84,6 @@ def sink() -> Iterator[int]:
     descriptor = os.open(os.devnull, os.O_WRONLY)
     yield descriptor
     os.close(descriptor)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def figures() -> Any:

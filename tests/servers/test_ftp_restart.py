@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from pyGlobus.ftpClient import (
 )
 from pyGlobus.gassCopy import GassCopy, GassCopyHandleAttr
 from pyGlobus.globusException import GlobusTimeoutError, OperationCancelledError
+from waiting import until
 
 SIZE = 96 << 20
 # so small that a transfer takes a second, and is not over before it is broken off
@@ -80,17 +81,10 @@ class Notes:
 def restarting(*others: FtpClientPlugin, **options: Any) -> Iterator[tuple[FtpClient, Notes]]:
     notes = Notes()
     options.setdefault("interval", 0.05)
-    options.setdefault("stall_timeout", 3)
+    options.setdefault("stall_timeout", 10)
     plugin = RestartPlugin(on_restart=notes, **options)
     with FtpClient(FtpClientHandleAttr(plugins=[plugin, *others])) as client:
         yield client, notes
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def sessions(server: ServerHandle) -> list[int]:
@@ -119,7 +113,7 @@ def test_a_get_goes_on_behind_what_has_arrived(
         operation = client.get(f"{server.url}{source}", attr(mode, streams), into=file)
         until(lambda: operation.bytes_done > SIZE // 4)
         break_off(server)
-        moved = operation.result(15)
+        moved = operation.result(30)
     assert len(notes.errors) == 1
     assert filecmp.cmp(source, target, shallow=False)
     assert moved == SIZE
@@ -133,7 +127,7 @@ def test_a_put_is_right_after_its_server_was_killed(
         operation = client.put(f"{server.url}{target}", attr(mode), source=file)
         until(lambda: operation.bytes_done > SIZE // 4)
         break_off(server)
-        operation.result(15)
+        operation.result(30)
     assert len(notes.errors) == 1
     assert filecmp.cmp(source, target, shallow=False)
 
@@ -148,7 +142,7 @@ def test_a_third_party_transfer_is_right_after_a_server_was_killed(
         )
         until(lambda: target.exists() and target.stat().st_size > SIZE // 8)
         break_off(server)
-        operation.result(15)
+        operation.result(30)
     assert len(notes.errors) >= 1
     assert filecmp.cmp(source, target, shallow=False)
 
@@ -162,7 +156,7 @@ def test_a_server_that_was_killed_and_comes_back(
         server.kill()
         until(lambda: len(notes.errors) > 2)
         server.restart()
-        operation.result(15)
+        operation.result(30)
     assert filecmp.cmp(source, target, shallow=False)
     assert notes.attempts == list(range(1, len(notes.attempts) + 1))
     assert all(isinstance(error, FtpClientConnectionError) for error in notes.errors)
@@ -185,7 +179,7 @@ def test_a_transfer_that_stalls_is_begun_again(
 ) -> None:
     stopped = []
     try:
-        with restarting(stall_timeout=1.5) as (client, notes):
+        with restarting(stall_timeout=3) as (client, notes):
             if verb == "get":
                 with target.open("wb") as file:
                     operation = client.get(f"{server.url}{source}", attr(Mode.STREAM), into=file)
@@ -194,7 +188,7 @@ def test_a_transfer_that_stalls_is_begun_again(
                     operation = client.put(f"{server.url}{target}", attr(Mode.STREAM), source=file)
             until(lambda: operation.bytes_done > SIZE // 8)
             stopped = break_off(server, signal.SIGSTOP)
-            operation.result(15)
+            operation.result(30)
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGKILL)
@@ -219,7 +213,7 @@ def test_a_pipe_gets_every_byte_once(grid_env: object, server: ServerHandle, sou
         operation = client.get(f"{server.url}{source}", attr(Mode.STREAM), into=writer)
         until(lambda: operation.bytes_done > SIZE // 4)
         break_off(server)
-        assert operation.result(15) == SIZE
+        assert operation.result(30) == SIZE
     os.close(writer)
     thread.join(30)
     assert len(notes.errors) == 1
@@ -248,7 +242,7 @@ def test_registered_buffers_are_kept_for_the_next_attempt(
                     reads.append((buffer, client.register_read(buffer)))
             except FtpClientException:
                 ended = True  # one of the other buffers has the last block
-        operation.result(15)
+        operation.result(30)
     assert len(notes.errors) == 1
     assert filecmp.cmp(source, target, shallow=False)
 
@@ -342,7 +336,7 @@ def test_other_plugins_are_told_that_it_is_a_restart(
         operation = client.get(f"{server.url}{source}", attr(Mode.STREAM), into=file)
         until(lambda: operation.bytes_done > SIZE // 8)
         break_off(server)
-        operation.result(15)
+        operation.result(30)
         client.get(f"{server.url}{source}", into=file).result(30)
     assert told == [False, True, False]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from pyGlobus.gassCopy import (
 )
 from pyGlobus.globusException import HandleClosedError
 from pyGlobus.security import Credential
+from waiting import until
 
 DATA = os.urandom(3_000_001)
 
@@ -253,12 +253,10 @@ def test_settings_are_read_back_and_survive_a_failure(url: str, file: Path) -> N
 
 def test_progress_is_reported(url: str, big_file: Path) -> None:
     reports: list[tuple[int, int, int]] = []
-    told = threading.Event()
 
     def performance_func(arg: object, copy: GassCopy, total: int, now: int, average: int) -> None:
         assert arg == "arg"
         reports.append((total, now, average))
-        told.set()
 
     read, write = os.pipe()
     with GassCopy() as copy, os.fdopen(read, "rb") as pipe:
@@ -266,7 +264,7 @@ def test_progress_is_reported(url: str, big_file: Path) -> None:
         operation = copy.register_url_to_handle(f"{url}{big_file}", None, write)
         os.close(write)
         assert len(pipe.read(20 << 20)) == 20 << 20
-        assert told.wait(10)
+        until(lambda: reports and reports[-1][0] >= 20 << 20)
         assert operation.bytes_done >= 20 << 20
         with pytest.raises(GassCopyException, match="busy"):
             copy.register_performance_cb(None)
@@ -274,8 +272,7 @@ def test_progress_is_reported(url: str, big_file: Path) -> None:
         assert operation.exception() is not None
         copy.register_performance_cb(None)
         copy.copy_url_to_url(f"{url}{big_file}", None, "file:///dev/null", None)
-    assert reports[0][0] >= 20 << 20
-    assert reports[0][2] > 0
+    assert any(average > 0 for _, _, average in reports)
 
 
 def test_a_private_channel_and_a_credential_for_each_side(url: str, file: Path) -> None:

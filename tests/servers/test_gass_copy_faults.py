@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from cogkit.sandbox import Sandbox, _processes
 from pyGlobus.ftpClient import FtpClientHandleAttr
 from pyGlobus.gassCopy import GassCopy, GassCopyConnectionError, GassCopyHandleAttr
 from pyGlobus.globusException import GlobusTimeoutError, OperationCancelledError
+from waiting import until
 
 
 @pytest.fixture
@@ -40,13 +41,6 @@ def https(grid_env: dict[str, str]) -> Iterator[str]:
             yield server.stdout.readline().strip()
         finally:
             server.kill()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("scheme", ["gsiftp", "http", "https"])
@@ -93,7 +87,7 @@ def test_a_server_killed_or_stopped_in_mid_copy(
                         ends = [f"file://{endless_file}", f"{server.url}/dev/null"]
                     # the limit holds for the handshake, too, which takes time on a busy machine
                     operation = copy.register_url_to_url(
-                        ends[0], None, ends[1], None, stall_timeout=3
+                        ends[0], None, ends[1], None, stall_timeout=5
                     )
                     until(lambda: operation.bytes_done > 1_000_000 or operation.done())  # noqa: B023
                     assert not operation.done(), operation.exception()
@@ -102,8 +96,8 @@ def test_a_server_killed_or_stopped_in_mid_copy(
                         os.kill(pid, number)
                     begin = time.monotonic()
                     with pytest.raises(expected):
-                        operation.result(12)
-                    assert time.monotonic() - begin < 9
+                        operation.result(15)
+                    assert time.monotonic() - begin < 12
                     for pid in map(int, text.split()):
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(pid, signal.SIGKILL)

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,12 +14,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from faultproxy import CUT, HANG, FaultProxy, after
-
 from cogkit import jobs
 from cogkit.sandbox import Sandbox
+from faultproxy import CUT, HANG, FaultProxy, after
 from pyGlobus._core.runtime import runtime
 from pyGlobus._native import ffi, lib
 from pyGlobus.globusException import AuthenticationError, GlobusException, GlobusTimeoutError

@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cli import until
-
 from cogkit import jobs
 from pyGlobus.gramClient import GramClient, JobState
 from pyGlobus.rsl import RSL, Variable
+from waiting import until
 
 
 @pytest.fixture

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from cli import cogkit
-
 from cogkit import jobs
 from pyGlobus.gramClient import GramClient, JobState
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from cogkit.sandbox import (
     _records,
 )
 from cogkit.sandbox._servers import find_programs
+from waiting import until
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -53,17 +54,10 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         monkeypatch.delenv(name, raising=False)
     try:
         yield place
-        wait_until(lambda: not list(place.iterdir()), "the files are gone")
+        until(lambda: not list(place.iterdir()), "the files are gone")
     finally:
         _records.running()
         shutil.rmtree(place)
-
-
-def wait_until(condition: Callable[[], object], what: str, timeout: float = 15) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"it never came true that {what}"
-        time.sleep(0.02)
 
 
 def processes_of(sandbox_id: str) -> list[int]:
@@ -79,10 +73,8 @@ def processes_of(sandbox_id: str) -> list[int]:
 
 
 def assert_gone(about: dict[str, Any]) -> None:
-    wait_until(
-        lambda: _processes.start_time(about["supervisor"]) is None, "the supervisor has ended"
-    )
-    wait_until(lambda: not processes_of(about["id"]), "the processes are gone")
+    until(lambda: _processes.start_time(about["supervisor"]) is None, "the supervisor has ended")
+    until(lambda: not processes_of(about["id"]), "the processes are gone")
     assert not Path(about["directory"]).exists()
 
 
@@ -198,7 +190,7 @@ def test_a_forked_copy_of_the_creator_does_not_keep_the_sandbox() -> None:
     ) as creator:
         assert creator.stdout is not None
         about = json.loads(creator.stdout.readline())
-        wait_until(lambda: len(_processes.descendants(creator.pid)) >= 2, "it has forked")
+        until(lambda: len(_processes.descendants(creator.pid)) >= 2, "it has forked")
         creator.kill()
         assert_gone(about)
         os.killpg(creator.pid, signal.SIGKILL)
@@ -209,9 +201,9 @@ def test_ctrl_c_during_up_leaves_nothing(own_place: Path, delay: float | str) ->
     with subprocess.Popen(
         [*COGKIT, "sandbox", "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as starting:
-        wait_until(lambda: list(own_place.iterdir()), "it has begun")
+        until(lambda: list(own_place.iterdir()), "it has begun")
         if isinstance(delay, str):
-            wait_until(lambda: any(one.detached for one in _records.running()), "it is up")
+            until(lambda: any(one.detached for one in _records.running()), "it is up")
         else:
             time.sleep(delay)
         starting.send_signal(signal.SIGINT)
@@ -236,7 +228,7 @@ def test_jobs_and_job_managers_end_with_the_sandbox() -> None:
     with Sandbox() as grid:
         about = grid.describe()
         start_job(grid)
-        wait_until(lambda: "sleep" in programs_below(about["supervisor"]), "the job runs")
+        until(lambda: "sleep" in programs_below(about["supervisor"]), "the job runs")
     assert_gone(about)
     proxies = Path("/tmp").glob("x509up_p*")
     assert not [proxy for proxy in proxies if proxy.stat().st_mtime > time.time() - 60]
@@ -267,7 +259,7 @@ def test_what_a_killed_supervisor_leaves_is_swept_by_the_next_command(own_place:
         start_job(grid)
         os.kill(grid.supervisor_pid, signal.SIGKILL)
         gridftp = next(s["pid"] for s in about["servers"] if s["name"] == "gridftp")
-        wait_until(lambda: _processes.start_time(gridftp) is None, "the server died with it")
+        until(lambda: _processes.start_time(gridftp) is None, "the server died with it")
         with pytest.raises(NoSandbox):
             grid.describe()
         assert cogkit("status").returncode == 1

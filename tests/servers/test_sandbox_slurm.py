@@ -13,8 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,18 +21,11 @@ import pytest
 from cogkit.sandbox import ProgramsMissing, Sandbox, SandboxError, _processes, _records
 from cogkit.sandbox._slurm import find_slurm
 from pyGlobus.gramClient import GramClient, GramClientException, GramError, JobState
+from waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 
 RANK = "'echo $SLURM_PROCID $SLURMD_NODENAME'"
-
-
-def wait_until(happened: Callable[[], object], what: str, timeout: float = 20.0) -> None:
-    """Look again and again, and fail if it does not come about."""
-    deadline = time.monotonic() + timeout
-    while not happened():
-        assert time.monotonic() < deadline, f"not in {timeout} s: {what}"
-        time.sleep(0.05)
 
 
 class Job:
@@ -310,7 +302,7 @@ def squeue(grid: Sandbox, form: str, *more: str) -> list[str]:
         lines[:] = grid.slurm.command("squeue", "--noheader", "--format", form, *more).splitlines()
         return bool(lines)
 
-    wait_until(look, "there is a job")
+    until(look, "there is a job")
     return [line.strip() for line in lines]
 
 
@@ -318,13 +310,13 @@ def test_queued_and_running_jobs_are_cancelled(queue: Queue, slurm_grid: Sandbox
     sleep = "&(executable=/bin/sleep)(arguments=60)(queue=small)(count=2)(jobType=single)"
     running, queued = queue.submit(sleep), queue.submit(sleep)
     states = lambda: sorted(squeue(slurm_grid, "%T", "--partition=small"))  # noqa: E731
-    wait_until(lambda: states() == ["PENDING", "RUNNING"], "the second waits for the first")
+    until(lambda: states() == ["PENDING", "RUNNING"], "the second waits for the first")
     queue.cancel(queued)
     assert queued.wait() == (JobState.FAILED, GramError.USER_CANCELLED)
     assert JobState.ACTIVE not in [state for state, _ in queued.states]
     queue.cancel(running)
     assert running.wait() == (JobState.FAILED, GramError.USER_CANCELLED)
-    wait_until(lambda: not sleeping(slurm_grid), "the job's processes are gone")
+    until(lambda: not sleeping(slurm_grid), "the job's processes are gone")
 
 
 def sleeping(grid: Sandbox) -> list[int]:
@@ -357,11 +349,11 @@ def comm(pid: int) -> str:
 def test_a_job_whose_node_dies_has_failed(queue: Queue, slurm_rm: str, slurm_grid: Sandbox) -> None:
     sleep = "&(executable=/bin/sleep)(arguments=60)"
     here, there = queue.submit(f"{sleep}(queue=small)"), queue.submit(f"{sleep}(hostCount=3)")
-    wait_until(
+    until(
         lambda: sorted(squeue(slurm_grid, "%T %N")) == ["RUNNING n1", "RUNNING n[1-3]"],
         "both run",
     )
-    wait_until(lambda: "sleep" in on_node(slurm_grid, "n2"), "it runs on n2")
+    until(lambda: "sleep" in on_node(slurm_grid, "n2"), "it runs on n2")
     slurm_grid.slurm.node_down("n2")
     assert there.wait() == (JobState.FAILED, 0)
     states = slurm_grid.slurm.command("sinfo", "--noheader", "--Node", "--format", "%N %T")
@@ -372,7 +364,7 @@ def test_a_job_whose_node_dies_has_failed(queue: Queue, slurm_rm: str, slurm_gri
     assert slurm_grid.slurm.command("srun", "--nodelist=n2", "echo", "again") == "again\n"
     queue.cancel(here)
     assert here.wait() == (JobState.FAILED, GramError.USER_CANCELLED)
-    wait_until(lambda: not sleeping(slurm_grid), "the job's processes are gone")
+    until(lambda: not sleeping(slurm_grid), "the job's processes are gone")
 
 
 def test_a_job_lives_on_when_its_slurmd_crashes(queue: Queue, slurm_grid: Sandbox) -> None:
@@ -380,7 +372,7 @@ def test_a_job_lives_on_when_its_slurmd_crashes(queue: Queue, slurm_grid: Sandbo
     job = queue.submit(
         f"&(executable=/bin/sh)(arguments=-c 'sleep 2; echo late')(stdout={out})(queue=small)"
     )
-    wait_until(lambda: sleeping(slurm_grid), "it runs")
+    until(lambda: sleeping(slurm_grid), "it runs")
     slurm_grid.slurm.node("n1").kill()
     slurm_grid.slurm.node("n1").restart()
     assert job.wait() == (JobState.DONE, 0)
@@ -420,11 +412,11 @@ def test_nothing_is_left_when_it_is_killed_in_mid_job(victim: str, slurm_grid: S
         assert any(name.startswith("slurmstepd") for name in names)
         os.kill(hold.pid if victim == "creator" else about["supervisor"], signal.SIGKILL)
         if victim == "creator":
-            wait_until(lambda: not Path(about["directory"]).exists(), "the supervisor cleared up")
+            until(lambda: not Path(about["directory"]).exists(), "the supervisor cleared up")
         else:
-            wait_until(lambda: _processes.start_time(about["supervisor"]) is None, "it is gone")
+            until(lambda: _processes.start_time(about["supervisor"]) is None, "it is gone")
             _records.running()  # as the next sandbox does
             assert not Path(about["directory"]).exists()
         left = lambda: [pid for pid in processes if _processes.start_time(pid) is not None]  # noqa: E731
-        wait_until(lambda: not left(), "every process is gone", 5)
+        until(lambda: not left(), "every process is gone", seconds=5)
         hold.kill()

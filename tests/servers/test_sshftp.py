@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import cogkit, until
 
+from cli import cogkit
 from cogkit.sandbox import Sandbox
 from pyGlobus.ftpClient import FtpClient, FtpClientConnectionError, FtpClientOperationAttr, Mode
 from pyGlobus.gassCopy import GassCopy
+from waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 
