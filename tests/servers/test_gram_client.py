@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from cogkit.sandbox import Sandbox
+from pyGlobus.ftpClient import FtpClient
 from pyGlobus.gassServerEZ import (
     STDERR_ENABLE,
     STDOUT_ENABLE,
@@ -191,6 +194,28 @@ def test_a_callback_that_raises_is_logged_and_the_next_one_comes(
         assert ended.wait(20)
         time.sleep(0.1)
     assert "on purpose" in caplog.text
+
+
+def test_output_that_nobody_takes_holds_nobody_else_up(
+    url: str, tmp_path: Path, grid_env: dict[str, str]
+) -> None:
+    data = os.urandom(1 << 20)
+    (tmp_path / "file").write_bytes(data)
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader, "rb") as pipe,
+        GassServerEZ(STDOUT_ENABLE, stdout=writer) as server,
+        FtpClient() as client,
+    ):
+        os.close(writer)
+        command = ["globus-url-copy", f"file://{tmp_path}/file", f"{server.url}/dev/stdout"]
+        with subprocess.Popen(command, env={**os.environ, **grid_env}) as sender:
+            assert pipe.read(1) == data[:1]
+            for _ in range(10):
+                time.sleep(0.02)
+                assert client.size(f"{url}{tmp_path}/file").result(5) == len(data)
+            assert pipe.read(len(data) - 1) == data[1:]
+            assert sender.wait(10) == 0
 
 
 def test_gass_options_are_checked_and_the_url_ends_with_the_server(grid_env: object) -> None:

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +53,45 @@ void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener)
     cog_post(&event);
 }
 
+/* The descriptors under our streams for GASS server EZ. */
+static int under[2] = { -1, -1 };
+
+/* How long a callback waits for a reader before it lets others go on, in milliseconds. */
+enum { PATIENCE = 2 };
+
+/* Returns how much went through; less than `size` is an error. */
+static ssize_t write_under(void *fd, const char *data, size_t size)
+{
+    struct pollfd poll_fd = { .fd = *(int *) fd, .events = POLLOUT };
+    size_t done = 0;
+
+    while (done < size)
+    {
+        /* a pipe that is ready takes so much without blocking */
+        size_t piece = size - done < PIPE_BUF ? size - done : PIPE_BUF;
+        ssize_t put;
+
+        if (poll(&poll_fd, 1, PATIENCE) == 0)
+        {
+            globus_thread_blocking_will_block();
+        }
+        put = write(poll_fd.fd, data + done, piece);
+        if (put >= 0)
+        {
+            done += (size_t) put;
+        }
+        else if (errno == EAGAIN)
+        {
+            poll(&poll_fd, 1, -1);
+        }
+        else if (errno != EINTR)
+        {
+            break;
+        }
+    }
+    return (ssize_t) done;
+}
+
 /*
  * GASS server EZ writes by C's stdout and stderr, which glibc lets a program replace.  Ours live for
  * ever and stay in place: a request that is under way keeps the stream it began with, and closes it
@@ -67,8 +108,12 @@ int cog_gass_streams(int out, int err, int by_lines)
         fflush(stdout);
         for (i = 0; i < 2; i++)
         {
-            int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-            if (null < 0 || !(own[i] = fdopen(null, "w")))
+            if (under[i] < 0)
+            {
+                under[i] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+            }
+            if (under[i] < 0 || !(own[i] = fopencookie(
+                &under[i], "w", (cookie_io_functions_t) { .write = write_under })))
             {
                 own[0] = NULL;
                 return -errno;
@@ -81,7 +126,7 @@ int cog_gass_streams(int out, int err, int by_lines)
     {
         fflush(own[i]);
         /* a process may have been started without a descriptor 1 or 2 */
-        if (dup3(target[i] < 0 ? i + 1 : target[i], fileno(own[i]), O_CLOEXEC) < 0 && target[i] >= 0)
+        if (dup3(target[i] < 0 ? i + 1 : target[i], under[i], O_CLOEXEC) < 0 && target[i] >= 0)
         {
             return -errno;
         }
