@@ -40,12 +40,14 @@ MAX_DEPTH = 100
 # C's parser holds at most 10000 things that are not yet put together (YYMAXDEPTH)
 _MAX_HELD = 9950
 
+# Without possessive groups: Python 3.11 before 3.11.5 reads those wrongly.
 _WORD = re.compile(
     rb"""
-    (?P<blank>    [ \t\n]++ | \(\*(?:[^*]|\*(?!\)))*+\*\) )
-  | (?P<string>   [^\t\n\ +&|=!<>()"'^*$\#?~][^\t\n\ =!<>()"'^*$\#?~]*+
-                | "(?:[^"]|"")*+" | '(?:[^']|'')*+' )
-  | (?P<own>      \^(?P<mark>(?s:.))(?:(?!(?P=mark))(?s:.)|(?P=mark)(?P=mark))*+(?P=mark) )
+    (?P<blank>    [ \t\n]+ | \(\*(?s:.*?)\*\) )
+  | (?P<string>   [^\t\n\ +&|=!<>()"'^*$\#?~][^\t\n\ =!<>()"'^*$\#?~]*
+                | "[^"]*(?:""[^"]*)*"(?!") | '[^']*(?:''[^']*)*'(?!') )
+  | (?P<own>      \^(?P<mark>(?s:.)) (?:(?!(?P=mark))(?s:.)|(?P=mark)(?P=mark))*
+                  (?P=mark)(?!(?P=mark)) )
   | (?P<operator> != | <=? | >=? | = )
   | (?P<sign>     [&|+#$)] | \((?!\*) )
     """,
