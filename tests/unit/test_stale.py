@@ -25,6 +25,11 @@ def test_of_many_files_each_may_be_begun_again_when_the_ones_between_have_moved_
         moved[0] += 10
 
 
+def test_an_end_that_came_before_gass_copy_asked_for_data_is_begun_again() -> None:
+    error = GlobusException("copy x to y: GLOBUS_FTP_CLIENT_IDLE not allowed here")
+    assert StaleConnection(lambda: 0).delay(error, 1, 0.0) == 0.0
+
+
 @pytest.mark.parametrize("text", ["No such file or directory", "Permission denied", "no answer"])
 def test_nothing_else_is_begun_again(text: str) -> None:
     assert StaleConnection(lambda: 0).delay(GlobusException(text), 1, 0.0) is None

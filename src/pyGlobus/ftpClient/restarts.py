@@ -87,6 +87,8 @@ class StaleConnection:
         "reset by peer",
         "not in the proper state",
         "broken pipe",
+        # gass copy asks for data after an end that came early, and tells of that instead
+        "globus_ftp_client_idle not allowed here",
     )
 
     def __init__(
