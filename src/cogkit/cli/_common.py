@@ -134,7 +134,9 @@ class Group(TyperGroup):
                 raise
             if isinstance(error, BrokenPipeError) and _stdout_is_broken():
                 raise typer.Exit(_SIGPIPE_STATUS) from None
-            raise typer.Exit(report(error, settings(ctx))) from None
+            code = report(error, settings(ctx))
+            _drop_what_cannot_be_printed()
+            raise typer.Exit(code) from None
         else:
             return result
 
@@ -225,8 +227,20 @@ def _stdout_is_broken() -> bool:
     poll.register(sys.stdout.fileno(), 0)  # errors are reported without asking
     broken = any(events & select.POLLERR for _, events in poll.poll(0))
     if broken:
-        # Python flushes once more at exit, and would complain.
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+        _silence_stdout()
     return broken
+
+
+def _drop_what_cannot_be_printed() -> None:
+    """A full disk under standard output has been told of: the exit code is the error's."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence_stdout()
+
+
+def _silence_stdout() -> None:
+    # Python flushes once more at exit, and would complain and end with 120.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
