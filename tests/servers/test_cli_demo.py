@@ -68,8 +68,9 @@ def test_an_interrupted_demo_leaves_nothing(folder: Path, after: float) -> None:
         time.sleep(after)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode in (130, 0)
-    assert "Traceback" not in errors
+    if process.returncode != -signal.SIGINT:  # before there was anybody to take it
+        assert process.returncode in (130, 0)
+        assert "Traceback" not in errors
     assert_nothing_is_left(folder)
 
 

@@ -58,8 +58,8 @@ def test_one_who_takes_nothing_does_not_keep_an_error_back(
     go = threading.Event()
     begin = time.monotonic()
     with pytest.raises(TimeoutError, match="was cancelled"):
-        jobs.run(rm, shell("seq 300000; sleep 60"), stdout=lambda data: go.wait(), timeout=3)
-    assert time.monotonic() - begin < 25
+        jobs.run(rm, shell("seq 300000; sleep 60"), stdout=lambda data: go.wait(), timeout=8)
+    assert time.monotonic() - begin < 30
     go.set()
     deadline = time.monotonic() + 20
     while _output._streams.locked():

@@ -148,7 +148,7 @@ class PerfPlugin(_TransferPlugin):
 
     >>> def show(client, marker):
     ...     print(marker.stripe, marker.stripes, marker.bytes)
-    >>> with FtpClient(FtpClientHandleAttr(plugins=[PerfPlugin(show)])) as client:
+    >>> with FtpClient(FtpClientHandleAttr(plugins=[PerfPlugin(show, interval=60)])) as client:
     ...     with open("copy", "wb") as file:
     ...         client.get(url, into=file).result()
     0 1 6
