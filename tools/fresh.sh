@@ -150,6 +150,7 @@ make_machine() {
 }
 
 mount_system() {
+    mount --bind "$folder" "$folder"    # only what is mounted can become the root
     mount -t proc -o nosuid,noexec,nodev proc "$folder/proc"
     mount --rbind /sys "$folder/sys"
     mount -t tmpfs -o nosuid,mode=755 dev "$folder/dev"
@@ -168,6 +169,15 @@ mount_system() {
     done
 }
 
+# Not chroot, in which nobody but root may make namespaces.
+enter_machine() {
+    cd "$folder"
+    mkdir -p .outside
+    pivot_root . .outside
+    umount -l /.outside
+    rmdir /.outside
+}
+
 # Everything, inside the namespaces.  This shell stays, as the process 1 that collects orphans.
 try() {
     if [ ! -e "$folder/complete" ]; then
@@ -180,15 +190,16 @@ try() {
         rm -f "$folder.log"
         say "made in $((SECONDS - started)) s"
     fi
-    mount_system
-    home=$(chroot "$folder" sh -c "getent passwd $user" | cut -d: -f6)
+    home=$(chroot "$folder" getent passwd "$user" | cut -d: -f6)
     rm -rf --one-file-system "${folder:?}$home/kit"
     git clone --quiet --no-hardlinks "$PWD" "$folder$home/kit"
-    chroot "$folder" chown -R "$user:" "$home/kit"
+    mount_system
+    enter_machine
+    chown -R "$user:" "$home/kit"
     say "as $user: $*"
     # su, as a log-in has the environment, the umask and the groups of the fresh machine
     # shellcheck disable=SC2016  # for the inner shell
-    chroot "$folder" su --whitelist-environment=CI - "$user" -c 'cd kit && "$@"' sh "$@"
+    su --whitelist-environment=CI - "$user" -c 'cd kit && "$@"' sh "$@"
 }
 
 mirror=$(sources | sed -n 's/^Debian //p' | head -n 1)
@@ -225,7 +236,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
-export -f try die say sources make_machine mount_system write_apt_sources write_apt_configuration \
+export -f try die say sources make_machine mount_system enter_machine write_apt_sources write_apt_configuration \
     write_pip_configuration write_environment copy_certificate_authorities
 export folder release mirror user
 # in the background, since a shell acts on a signal only when no child is in the foreground
