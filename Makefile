@@ -31,7 +31,7 @@ soak: setup ## the endurance that `make test` has only a short form of (half an 
 	@$(PYTEST) --dist load -m soak $(ARGS)
 
 test-native: setup ## the C shim alone, under the address, undefined-behaviour and thread sanitizers
-	@$(MAKE) --no-print-directory -C tests/native test
+	@$(MAKE) --no-print-directory -j $(shell nproc) -C tests/native test
 
 lint: setup ## format, lint, types, and the stub of the border
 	@$(BIN)/ruff format --check .
