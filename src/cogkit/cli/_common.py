@@ -7,16 +7,19 @@ standard error and an exit code.  A hint for the user goes onto the exception as
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import click
+
+from cogkit.cli._standard import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +36,9 @@ class ExitCode(IntEnum):
     DENIED = 5, "permission or authorization denied"
     UNREACHABLE = 6, "server unreachable or timed out: try again"
     JOB_FAILED = 7, "the job failed"
+    OUTPUT = 8, "what it printed could not be written"
     INTERRUPTED = 130, "interrupted"
+    NO_READER = 141, "nobody read what it printed"
     TERMINATED = 143, "terminated"
 
     meaning: str
@@ -50,6 +55,7 @@ class ExitCode(IntEnum):
 #: differ from its base; FAILED only when no class says more.  Classes are named, not
 #: imported, as imports cost time.
 EXIT_CODES = {
+    "cogkit.cli._standard.OutputError": ExitCode.OUTPUT,
     "cogkit.cli._common.Terminated": ExitCode.TERMINATED,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
     "builtins.FileNotFoundError": ExitCode.NOT_FOUND,
@@ -111,8 +117,13 @@ def report(error: BaseException, how: Settings) -> ExitCode:
     """Print an error in one or two lines on standard error; returns the exit code.
 
     With ``--debug`` the traceback comes first; with ``--json`` an object
-    ``{"error": …, "type": …, "exit_code": …}`` goes to standard output as well.
+    ``{"error": …, "type": …, "exit_code": …}`` goes to standard output as well.  Of a reader that
+    has gone (``| head``) nothing is said but what is noted.
     """
+    if isinstance(error, OutputError) and error.errno == errno.EPIPE:
+        for hint in getattr(error, "__notes__", ()):
+            print(f"cogkit: {hint}", file=sys.stderr)
+        return ExitCode.NO_READER
     code = exit_code(error)
     text = _describe(error)
     hints = [*getattr(error, "__notes__", ()), *filter(None, [getattr(error, "hint", "")])]
@@ -128,7 +139,9 @@ def report(error: BaseException, how: Settings) -> ExitCode:
     for hint in hints[:1]:
         print(hint[:1].upper() + hint[1:], file=sys.stderr)
     if how.json:
-        print_json({"error": text, "type": type(error).__name__, "exit_code": int(code)})
+        with suppress(OutputError):
+            print_json({"error": text, "type": type(error).__name__, "exit_code": int(code)})
+            sys.stdout.flush()
     return code
 
 

@@ -10,6 +10,7 @@ import click
 
 from cogkit.cli._common import ExitCode, bad_usage, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, option, seconds
+from cogkit.cli._standard import passed_on
 
 if TYPE_CHECKING:
     from cogkit.files import Entry, TransferOptions
@@ -221,10 +222,9 @@ def cat(what: Places, waiting: Waiting, data: Data) -> None:
     options = _options(waiting, data)
     from cogkit.files import Files
 
-    sys.stdout.flush()
-    with Files(options) as session:
+    with Files(options) as session, passed_on() as descriptor:
         for place in what.places:
-            session.cat(place, sys.stdout.fileno())
+            session.cat(place, descriptor)
 
 
 @command(
