@@ -23,6 +23,7 @@ from cogkit.cli._standard import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 
 class ExitCode(IntEnum):
@@ -148,6 +149,14 @@ def report(error: BaseException, how: Settings) -> ExitCode:
 def print_json(value: object) -> None:
     """Print a value as JSON on standard output."""
     print(json.dumps(value, indent=2, default=str))
+
+
+def local_time(when: datetime | None) -> str:
+    """A time as a user reads it; ``?`` for one that is not known or has no local form."""
+    try:
+        return "?" if when is None else f"{when.astimezone().replace(tzinfo=None, microsecond=0)}"
+    except (OverflowError, ValueError, OSError):  # at the end of the year 9999, or in the year 1
+        return "?"
 
 
 @contextmanager

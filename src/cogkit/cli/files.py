@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cogkit.cli._common import ExitCode, bad_usage, print_json
+from cogkit.cli._common import ExitCode, bad_usage, local_time, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, option, seconds
 from cogkit.cli._standard import passed_on
 
@@ -293,13 +293,9 @@ def _long(entry: Entry, width: int) -> str:
             flag if entry.mode >> (8 - place) & 1 else "-" for place, flag in enumerate("rwxrwxrwx")
         )
     size = "?" if entry.size is None else str(entry.size)
-    when = (
-        entry.modified.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        if entry.modified
-        else f"{'?':<19}"
-    )
+    when = local_time(entry.modified)
     link = f" -> {_shown(entry.link_target)}" if entry.link_target else ""
-    return f"{letter}{mode} {size:>{width}} {when} {_shown(entry.name)}{link}"
+    return f"{letter}{mode} {size:>{width}} {when:<19} {_shown(entry.name)}{link}"
 
 
 def _entry_as_json(entry: Entry) -> dict[str, Any]:
