@@ -127,14 +127,26 @@ def described(job: Job) -> Command | RSL:
         BadJob: It is a multi-request (``+``), which GRAM takes apart no more.
     """
     if isinstance(job, str):
-        text = job.strip()
-        # job managers take relations without the & before them, which RSL itself does not
-        job = RSL.parse("&" + text if text.startswith("(") else text)
+        job = RSL.parse(_joined(job.strip()))
     if isinstance(job, RSL):
         if job.tree.operator is Operator.MULTIREQ:
             raise BadJob("a multi-request (+) cannot be run as one job: submit each part")
         return job
     return job if isinstance(job, Command) else Command(job)
+
+
+# Blanks and comments, in front of the first word of RSL.
+_BLANK = re.compile(r"(?:[ \t\n]+|\(\*.*?\*\))*", re.DOTALL)
+
+
+def _joined(text: str) -> str:
+    """The text with the ``&`` that users leave out before relations, and that RSL asks for."""
+    blank = _BLANK.match(text)
+    begin = blank.end() if blank else 0
+    # a comment that is never closed begins with a parenthesis too: the parser tells what is wrong
+    if text.startswith("(", begin) and not text.startswith("(*", begin):
+        return f"{text[:begin]}&{text[begin:]}"
+    return text
 
 
 def is_url(text: str) -> bool:
