@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import re
 import sys
 import traceback
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cogkit.cli._standard import OutputError
+from pyGlobus.urls import shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ def report(error: BaseException, how: Settings) -> ExitCode:
     if how.debug:
         traceback.print_exception(error)
     print(f"cogkit: {text}", file=sys.stderr)
-    for hint in hints[:1]:
+    for hint in map(shown_in, hints[:1]):
         print(hint[:1].upper() + hint[1:], file=sys.stderr)
     if how.json:
         with suppress(OutputError):
@@ -151,10 +151,14 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def local_time(when: datetime | None) -> str:
+def local_time(when: datetime | None, *, zone: bool = False) -> str:
     """A time as a user reads it; ``?`` for one that is not known or has no local form."""
     try:
-        return "?" if when is None else f"{when.astimezone().replace(tzinfo=None, microsecond=0)}"
+        if when is None:
+            return "?"
+        here = when.astimezone()
+        text = here.replace(tzinfo=None).isoformat(" ", "seconds")
+        return f"{text} {here.tzname()}" if zone else text
     except (OverflowError, ValueError, OSError):  # at the end of the year 9999, or in the year 1
         return "?"
 
@@ -181,6 +185,4 @@ def _describe(error: BaseException) -> str:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:
         text = str(error)
-    # A URL may hold a password, which is nobody's to read.
-    text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1@", text)
-    return " ".join(text.split()) or type(error).__name__
+    return " ".join(shown_in(text).split()) or type(error).__name__

@@ -11,6 +11,7 @@ import click
 from cogkit.cli._common import ExitCode, bad_usage, local_time, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, option, seconds
 from cogkit.cli._standard import passed_on
+from pyGlobus.urls import shown
 
 if TYPE_CHECKING:
     from cogkit.files import Entry, TransferOptions
@@ -146,11 +147,11 @@ def ls(what: Places, listing: Listing, waiting: Waiting, data: Data, output: Out
             entries = session.listdir(place)
             if output.json:
                 listings.append(
-                    {"place": place, "entries": [_entry_as_json(entry) for entry in entries]}
+                    {"place": shown(place), "entries": [_entry_as_json(entry) for entry in entries]}
                 )
                 continue
             if len(what.places) > 1:
-                print(f"{'' if number == 0 else chr(10)}{_shown(place)}:")
+                print(f"{'' if number == 0 else chr(10)}{_shown(shown(place))}:")
             width = max((len(str(entry.size)) for entry in entries if entry.size), default=1)
             for entry in entries:
                 print(_long(entry, width) if listing.long else _shown(entry.name))
@@ -243,7 +244,7 @@ def mkdir(what: Places, making: Making, waiting: Waiting, output: Output) -> Non
         for place in what.places:
             session.mkdir(place, parents=making.parents)
     if output.json:
-        print_json({"made": what.places})
+        print_json({"made": [shown(place) for place in what.places]})
 
 
 @command(
@@ -262,7 +263,7 @@ def rm(what: Places, removing: Removing, waiting: Waiting, output: Output) -> No
         for place in what.places:
             session.remove(place, recursive=removing.recursive)
     if output.json:
-        print_json({"removed": what.places})
+        print_json({"removed": [shown(place) for place in what.places]})
 
 
 def _options(

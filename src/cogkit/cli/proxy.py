@@ -142,7 +142,7 @@ def init(lifetime: Lifetime, how: Wanted, output: Output) -> None:
         print_json(_about(proxy))
         return
     print(f"Proxy of   {proxy.identity}")
-    print(f"Until      {local_time(proxy.not_after)}")
+    print(f"Until      {local_time(proxy.not_after, zone=True)}")
     print(f"File       {proxy.path}")
     if proxy.time_left < wanted - timedelta(minutes=2):
         print("Your certificate ends then: renew it soon.", file=sys.stderr)
@@ -268,7 +268,7 @@ def _print_about(about: dict[str, Any], proxy: Credential) -> None:
         ("strength", f"{about['strength']} bits, {about['key_type']}"),
         ("path", about["path"]),
         ("path length", "no limit" if length is None else length),
-        ("until", local_time(proxy.not_after)),
+        ("until", local_time(proxy.not_after, zone=True)),
         ("time left", f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if left else "expired"),
     ):
         print(f"{label:<12} {value}")

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._native import ffi, lib
+from .passwords import shown_in
 
 __all__ = [
     "AuthenticationError",
@@ -90,6 +91,8 @@ class GlobusException(Exception):
         transient: bool = False,
         hint: str = "",
     ) -> None:
+        # whatever Globus and callers put into it: a password is in no message
+        msg = shown_in(msg)
         super().__init__(msg)
         self.msg = msg
         self.code = code
@@ -246,7 +249,7 @@ def _cause(error: Any) -> Cause:
         where = text_of(lib.globus_error_openssl_error_get_library(error))
         reason = text_of(lib.globus_error_openssl_error_get_reason(error))
         return Cause(library, "openssl", 0, ": ".join(part for part in (where, reason) if part))
-    text = _take_text(lib.globus_object_printable_to_string(error)).strip()
+    text = shown_in(_take_text(lib.globus_object_printable_to_string(error)).strip())
     if is_a(lib.GLOBUS_ERROR_TYPE_FTP):
         return Cause(library, "ftp", lib.globus_error_ftp_error_get_code(error), text)
     if is_a(lib.GLOBUS_ERROR_TYPE_GSSAPI):
