@@ -77,6 +77,7 @@ EXIT_CODES = {
     "pyGlobus._core.errors.GlobusException": ExitCode.FAILED,
     "pyGlobus._core.errors.CredentialError": ExitCode.CREDENTIAL,
     "pyGlobus._core.errors.AuthenticationError": ExitCode.DENIED,
+    "pyGlobus._core.errors.GlobusEnvironmentError": ExitCode.USAGE,
     "pyGlobus.ftpClient.errors.FtpClientValueError": ExitCode.USAGE,
     "pyGlobus.gramClient.errors.GramClientValueError": ExitCode.USAGE,
     "pyGlobus.rsl.errors.RSLError": ExitCode.USAGE,

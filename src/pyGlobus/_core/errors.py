@@ -12,6 +12,7 @@ The tree (public names are in `pyGlobus.globusException`)::
       AuthenticationError               the two sides do not accept each other's credential
       OperationCancelledError
       HandleClosedError                 (also ValueError, as for a closed file)
+      GlobusEnvironmentError            (also ValueError)
       GlobusForkError, GlobusDeadlockError (also RuntimeError)
       FtpClientException, GramClientException, GassServerEZException, ...
         each with subclasses that are also FileNotFoundError, PermissionError, ...
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._native import ffi, lib
+from .environment import blamed
 from .passwords import shown_in
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "CredentialError",
     "ErrorClasses",
     "GlobusDeadlockError",
+    "GlobusEnvironmentError",
     "GlobusException",
     "GlobusForkError",
     "GlobusTimeoutError",
@@ -142,6 +145,10 @@ class GlobusTimeoutError(GlobusException, TimeoutError):
 
 class HandleClosedError(GlobusException, ValueError):
     """A handle was used after `close()`."""
+
+
+class GlobusEnvironmentError(GlobusException, ValueError):
+    """A variable that Globus reads, such as ``GLOBUS_TCP_PORT_RANGE``, is malformed."""
 
 
 class GlobusForkError(GlobusException, RuntimeError):
@@ -414,6 +421,8 @@ def make_error(
         Concept.AUTHENTICATION: AuthenticationError,
     }.get(concept, classes[Concept.OTHER])
     reason = _reason(causes)
+    if variable := _variable_behind(causes):
+        reason += f": {variable}"
     replied = [cause for cause in causes if cause.kind == "ftp"]
     code = next((cause.code for cause in [*replied, *causes] if cause.code), None)
     error = cls(
@@ -428,6 +437,16 @@ def make_error(
         error.errno = ERRNO_OF_CONCEPT.get(concept)
         error.strerror = reason
     return error
+
+
+def _variable_behind(causes: tuple[Cause, ...]) -> str:
+    return blamed(
+        "".join(cause.message for cause in causes),
+        address_in_use=any(
+            cause.kind == "errno" and cause.code in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+            for cause in causes
+        ),
+    )
 
 
 def _reason(causes: tuple[Cause, ...]) -> str:
