@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cogkit.cli._common import ExitCode, bad_usage, print_json
+from cogkit.cli._common import ExitCode, bad_usage, local_time, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, option, seconds
+from cogkit.cli._standard import passed_on
+from pyGlobus.urls import shown
 
 if TYPE_CHECKING:
     from cogkit.files import Entry, TransferOptions
@@ -145,11 +147,11 @@ def ls(what: Places, listing: Listing, waiting: Waiting, data: Data, output: Out
             entries = session.listdir(place)
             if output.json:
                 listings.append(
-                    {"place": place, "entries": [_entry_as_json(entry) for entry in entries]}
+                    {"place": shown(place), "entries": [_entry_as_json(entry) for entry in entries]}
                 )
                 continue
             if len(what.places) > 1:
-                print(f"{'' if number == 0 else chr(10)}{_shown(place)}:")
+                print(f"{'' if number == 0 else chr(10)}{_shown(shown(place))}:")
             width = max((len(str(entry.size)) for entry in entries if entry.size), default=1)
             for entry in entries:
                 print(_long(entry, width) if listing.long else _shown(entry.name))
@@ -221,10 +223,9 @@ def cat(what: Places, waiting: Waiting, data: Data) -> None:
     options = _options(waiting, data)
     from cogkit.files import Files
 
-    sys.stdout.flush()
-    with Files(options) as session:
+    with Files(options) as session, passed_on() as descriptor:
         for place in what.places:
-            session.cat(place, sys.stdout.fileno())
+            session.cat(place, descriptor)
 
 
 @command(
@@ -243,7 +244,7 @@ def mkdir(what: Places, making: Making, waiting: Waiting, output: Output) -> Non
         for place in what.places:
             session.mkdir(place, parents=making.parents)
     if output.json:
-        print_json({"made": what.places})
+        print_json({"made": [shown(place) for place in what.places]})
 
 
 @command(
@@ -262,7 +263,7 @@ def rm(what: Places, removing: Removing, waiting: Waiting, output: Output) -> No
         for place in what.places:
             session.remove(place, recursive=removing.recursive)
     if output.json:
-        print_json({"removed": what.places})
+        print_json({"removed": [shown(place) for place in what.places]})
 
 
 def _options(
@@ -293,13 +294,9 @@ def _long(entry: Entry, width: int) -> str:
             flag if entry.mode >> (8 - place) & 1 else "-" for place, flag in enumerate("rwxrwxrwx")
         )
     size = "?" if entry.size is None else str(entry.size)
-    when = (
-        entry.modified.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        if entry.modified
-        else f"{'?':<19}"
-    )
+    when = local_time(entry.modified)
     link = f" -> {_shown(entry.link_target)}" if entry.link_target else ""
-    return f"{letter}{mode} {size:>{width}} {when} {_shown(entry.name)}{link}"
+    return f"{letter}{mode} {size:>{width}} {when:<19} {_shown(entry.name)}{link}"
 
 
 def _entry_as_json(entry: Entry) -> dict[str, Any]:

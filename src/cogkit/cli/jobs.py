@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from cogkit.cli import _standard
 from cogkit.cli._common import ExitCode, bad_usage, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, option, seconds
 
@@ -208,8 +210,8 @@ def run(
         timeout=staying.timeout or None,
         submit_timeout=staying.submit_timeout or None,
         capture=output.json,
-        stdout=target.stdout,
-        stderr=target.stderr,
+        stdout=target.stdout or partial(_standard.write, needs_reader=False),
+        stderr=target.stderr or partial(_standard.write, number=2, needs_reader=False),
     )
     if output.json:
         print_json(
@@ -290,10 +292,12 @@ def _submit(
     except (OSError, jobs.RecordDamaged) as error:
         # it runs, and its contact must not be lost
         print(f"cogkit: the job was submitted, and is not in the record: {error}", file=sys.stderr)
-    if output.json:
-        print_json({"job": submitted, "number": number, "resource": contact})
-    else:
-        print(submitted)
+    named = f"it is number {number} of 'cogkit jobs'" if number else submitted
+    with _standard.noting(f"The job was submitted all the same: {named}"):
+        if output.json:
+            print_json({"job": submitted, "number": number, "resource": contact})
+        else:
+            print(submitted)
 
 
 def _job(what: Words, details: Details, form: Rsl) -> Command | str:

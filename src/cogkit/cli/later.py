@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cogkit.cli import _standard
 from cogkit.cli._common import ExitCode, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, seconds
 from cogkit.cli.jobs import CODES, Waiting, Where
@@ -159,15 +159,18 @@ def logs(which: Job, reading: Reading, where: Where, waiting: Waiting) -> None:
     from cogkit import jobs
 
     contact, gatekeeper = _found(which, where)
-    sys.stdout.flush()
-    jobs.logs(
-        contact,
-        gatekeeper,
-        lambda data: _write(1, data),
-        stream="stderr" if reading.stderr else "stdout",
-        follow=reading.follow,
-        timeout=waiting.timeout or None,
-    )
+    try:
+        jobs.logs(
+            contact,
+            gatekeeper,
+            _standard.write,
+            stream="stderr" if reading.stderr else "stdout",
+            follow=reading.follow,
+            timeout=waiting.timeout or None,
+        )
+    except _standard.OutputError as error:
+        # without what is noted of the small job
+        raise _standard.OutputError(error.errno or 0) from error
 
 
 @command(Job, Waiting, Output, examples=['cogkit cancel "$job"'], codes=CODES)
@@ -234,11 +237,6 @@ def _described(contact: str, told: JobInfo) -> dict[str, Any]:
         "exit_code": told.exit_code,
         "extensions": dict(told.extensions),
     }
-
-
-def _write(number: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(number, data) :]
 
 
 def _name(state: JobState) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cogkit.cli._common import ExitCode, bad_usage, print_json
+from cogkit.cli._common import ExitCode, bad_usage, local_time, print_json
 from cogkit.cli._parameters import Group, Output, argument, command, flag, option
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def init(lifetime: Lifetime, how: Wanted, output: Output) -> None:
         print_json(_about(proxy))
         return
     print(f"Proxy of   {proxy.identity}")
-    print(f"Until      {_local_time(proxy)}")
+    print(f"Until      {local_time(proxy.not_after, zone=True)}")
     print(f"File       {proxy.path}")
     if proxy.time_left < wanted - timedelta(minutes=2):
         print("Your certificate ends then: renew it soon.", file=sys.stderr)
@@ -268,11 +268,7 @@ def _print_about(about: dict[str, Any], proxy: Credential) -> None:
         ("strength", f"{about['strength']} bits, {about['key_type']}"),
         ("path", about["path"]),
         ("path length", "no limit" if length is None else length),
-        ("until", _local_time(proxy)),
+        ("until", local_time(proxy.not_after, zone=True)),
         ("time left", f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if left else "expired"),
     ):
         print(f"{label:<12} {value}")
-
-
-def _local_time(proxy: Credential) -> str:
-    return proxy.not_after.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
