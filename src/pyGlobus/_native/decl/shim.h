@@ -136,22 +136,6 @@ char *cog_copy_watch_fault(cog_copy_watch *watch);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* gass */
-#define COG_GASS_DONE ...
-#define COG_GASS_STOPPED ...
-#define COG_GASS_LOCAL ...
-#define COG_GASS_DENIED ...
-#define COG_GASS_FAILED ...
-typedef struct { int code; char *message; } cog_gass_outcome;
-typedef ... cog_gass;
-cog_gass *cog_gass_new(int fd, int put, size_t block);
-void cog_gass_free(cog_gass *gass);
-void cog_gass_stop(cog_gass *gass);
-int64_t cog_gass_bytes(const cog_gass *gass);
-int cog_gass_run(
-    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
-    cog_gass_outcome *outcome);
-
 /* guard */
 typedef ... cog_guard;
 cog_guard *cog_guard_new(void);

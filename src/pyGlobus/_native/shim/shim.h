@@ -180,31 +180,6 @@ char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, 
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* gass.c */
-/* How a request has ended, and what `code` is then. */
-enum
-{
-    COG_GASS_DONE,
-    COG_GASS_STOPPED,
-    COG_GASS_LOCAL,             /* errno of the descriptor */
-    COG_GASS_DENIED,            /* http's status; `message` says more (free it) */
-    COG_GASS_FAILED             /* GASS transfer's own error or status */
-};
-typedef struct cog_gass_outcome
-{
-    int code;
-    char *message;
-} cog_gass_outcome;
-typedef struct cog_gass cog_gass;
-cog_gass *cog_gass_new(int fd, int put, size_t block);
-void cog_gass_free(cog_gass *gass);
-void cog_gass_stop(cog_gass *gass);
-int64_t cog_gass_bytes(const cog_gass *gass);
-/* Blocks until all has been moved, it fails, or it is stopped. */
-int cog_gass_run(
-    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
-    cog_gass_outcome *outcome);
-
 /* exists.c: globus_ftp_client_exists(), without its crash */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
