@@ -205,9 +205,11 @@ int cog_gass_run(
     cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
     cog_gass_outcome *outcome);
 
-/* exists.c: globus_ftp_client_exists(), without its crash */
+/* exists.c: globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
+ * in another directory now, and lives until the callback. */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);
 
 /* guard.c: a plugin that aborts an operation whose server sends us to another host for data, says
@@ -227,6 +229,12 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+/* What is wrong with the replies of that server; a literal. */
+const char *cog_guard_disorder(cog_guard *guard);
+/* Of the server of a URL: its reply to FEAT (NULL, or free it); and the letters of MODE, DCAU and
+ * PROT that it has agreed to, '-' for what has not been sent in this session. */
+char *cog_guard_features(cog_guard *guard, const char *url);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
 
 /* plugin.c */
 /* What a plugin can be told of.  The flag is `restart` of an operation, `eof` of data. */
