@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException
+from .._core.ftpurls import is_relative
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import runtime
@@ -207,7 +208,16 @@ class FtpSession(Handle):
             op_attr = op_attr.copy()  # the name is this URL's alone
         op_attr.insist_on_protection(url)
         op_attr.settle_authorization(url)
+        if self._session.away and is_relative(url):
+            self._return_home()
         return op_attr
+
+    def _return_home(self) -> None:
+        """Have sessions that are in their login directories; there is no other way back."""
+        with self._lock:
+            self._require_open()
+            if self._session.operation is None:
+                self._session.renew()
 
     def _operation(
         self,
@@ -330,6 +340,8 @@ class FtpSession(Handle):
     ) -> Operation[T]:
         c_url = urls(url)[0]
         attr = self._attr(op_attr, url)
+        attr = attr.for_command(url.partition(":")[0].lower(), *self._session.guard.agreed(url))
+        attr.settle_authorization(url)
         operation = self._operation(
             f"{verb} {shown(url)}", convert, attr, keep=(c_url, attr, call), on_error=on_error
         )

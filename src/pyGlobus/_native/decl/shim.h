@@ -147,8 +147,12 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+const char *cog_guard_disorder(cog_guard *guard);
+char *cog_guard_features(cog_guard *guard, const char *url);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
 
 /* exists */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);

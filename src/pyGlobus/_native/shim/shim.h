@@ -180,9 +180,11 @@ char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, 
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* exists.c: globus_ftp_client_exists(), without its crash */
+/* exists.c: globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
+ * in another directory now, and lives until the callback. */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);
 
 /* guard.c: a plugin that aborts an operation whose server sends us to another host for data, says
@@ -202,6 +204,12 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+/* What is wrong with the replies of that server; a literal. */
+const char *cog_guard_disorder(cog_guard *guard);
+/* Of the server of a URL: its reply to FEAT (NULL, or free it); and the letters of MODE, DCAU and
+ * PROT that it has agreed to, '-' for what has not been sent in this session. */
+char *cog_guard_features(cog_guard *guard, const char *url);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
 
 /* plugin.c */
 /* What a plugin can be told of.  The flag is `restart` of an operation, `eof` of data. */
