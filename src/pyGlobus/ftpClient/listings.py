@@ -13,7 +13,8 @@ from .._native import lib
 from .attributes import FtpClientOperationAttr
 from .errors import FtpClientException
 from .listing import FtpEntry, parse_fact_line
-from .session import STALL_TIMEOUT, Block, DoneFunc, HasFileno, Transfer
+from .pump import Destination
+from .session import STALL_TIMEOUT, Block, DoneFunc, Transfer
 from .transfers import FtpTransfers
 
 __all__ = ["FtpListings", "FtpScan"]
@@ -32,7 +33,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List names (NLST, globus_ftp_client_list); the text comes as the data of a `get`."""
@@ -46,7 +47,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List as ``ls -l`` (LIST, globus_ftp_client_verbose_list), as the data of a `get`."""
@@ -60,7 +61,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List facts (MLSD, RFC 3659, globus_ftp_client_machine_list), as the data of a `get`."""
@@ -74,7 +75,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List facts of a whole tree (MLSR, GCT's own; globus_ftp_client_recursive_list)."""
@@ -117,7 +118,7 @@ class FtpListings(FtpTransfers):
         op_attr: FtpClientOperationAttr | None,
         done_func: DoneFunc | None,
         arg: Any,
-        into: int | HasFileno | None,
+        into: Destination | None,
         stall_timeout: float | None,
     ) -> Operation[int]:
         return self._transfer(

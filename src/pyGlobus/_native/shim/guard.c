@@ -43,6 +43,7 @@ struct cog_guard
     char           *fault_url;
     char           *refused_url, *refused;
     char           *disordered_url;
+    int             began;          /* a server has said that data may come */
 };
 
 /* What a plugin in one handle has: gass copy has two transfers under way, each in a handle. */
@@ -190,6 +191,7 @@ static int is_disordered(watch *watch, const char *url, int code)
     if (code / 100 == 1)
     {
         watch->awaited = 0;
+        guard->began = 1;
     }
     if (!watch->awaited || (code != 226 && code != 250))
     {
@@ -398,12 +400,23 @@ void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed)
         guard->allowed = strdup(allowed);   /* without memory none is */
     }
     guard->delayed = delayed;
+    guard->began = 0;
     free(guard->fault_url);
     free(guard->refused_url);
     free(guard->refused);
     free(guard->disordered_url);
     guard->fault_url = guard->refused_url = guard->refused = guard->disordered_url = NULL;
     pthread_mutex_unlock(&guard->lock);
+}
+
+int cog_guard_began(cog_guard *guard)
+{
+    int began;
+
+    pthread_mutex_lock(&guard->lock);
+    began = guard->began;
+    pthread_mutex_unlock(&guard->lock);
+    return began;
 }
 
 static char *copied(cog_guard *guard, char *const *text)
