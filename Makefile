@@ -26,7 +26,7 @@ test: test-native ## every test (ARGS='-k name' chooses among the Python ones)
 	@tools/setup.sh test
 	@$(PYTEST) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-soak: setup ## the endurance that `make test` has only a short form of (half an hour)
+soak: setup ## the endurance that `make test` has only a short form of
 	@tools/setup.sh test
 	@$(PYTEST) --dist load -m soak $(ARGS)
 
