@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, text_of
+from .._core.ftpurls import path_of
 from .._core.operation import Operation
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .constants import Feature
-from .errors import FtpClientValueError, check_ftp
-from .listing import FtpEntry, parse_fact_line, parse_list_line
+from .constants import Feature, FtpError
+from .errors import FtpClientException, FtpClientValueError, check_ftp
+from .listing import FtpEntry, parse_fact_line
+from .reading import ListingForm, read_listing
 from .session import COMMAND_TIMEOUT, ON_COMPLETE, DoneFunc, FtpSession
 
 __all__ = ["FtpFiles"]
@@ -55,10 +57,16 @@ class FtpFiles(FtpSession):
 
         Returns:
             An operation with one entry for a file; for a directory, the directory itself (GCT's
-            server) or what is in it (others).  `mlst` tells more, and times with their zone.
+            server) or what is in it (others).  Of what is not there some servers, such as vsftpd,
+            tell no entry and no error.  Lines that are no entries are left out.  `mlst` tells
+            more, and times with their zone.
         """
-        function = lib.globus_ftp_client_stat
-        return self._text("stat", function, url, op_attr, done_func, arg, timeout, _stat_entries)
+        path = path_of(url)
+        return self._text(
+            "stat", lib.globus_ftp_client_stat, url, op_attr, done_func, arg, timeout,
+            lambda text: read_listing(text.rstrip("\0"), ListingForm.LONG, path=path).entries,
+            _no_entries,
+        )  # fmt: skip
 
     def cwd(
         self,
@@ -351,11 +359,18 @@ class FtpFiles(FtpSession):
         arg: Any,
         timeout: float | None,
         convert: Callable[[str], T] = str,  # type: ignore[assignment]
+        on_error: Callable[[GlobusException], T] | None = None,
     ) -> Operation[T]:
         """A command that is answered by some text, which the library hands over."""
         text, length = ffi.new("globus_byte_t **"), ffi.new("globus_size_t *")
 
         def take(event: Any) -> T:
+            if text[0] == ffi.NULL:
+                raise FtpClientException(
+                    f"{verb} {shown(url)}: the server says that it is done, and tells nothing",
+                    code=FtpError.PROTOCOL,
+                    library="globus_ftp_client",
+                )
             raw = bytes(ffi.buffer(text[0], length[0]))
             lib.free(text[0])
             return convert(raw.decode("utf-8", "surrogateescape"))
@@ -365,12 +380,15 @@ class FtpFiles(FtpSession):
             lambda c_url, attr, token: function(
                 self._session.pointer, c_url, attr, text, length, ON_COMPLETE, token
             ),
+            on_error,
         )  # fmt: skip
 
 
-def _stat_entries(text: str) -> tuple[FtpEntry, ...]:
-    lines = (line for line in text.rstrip("\0").splitlines() if line.strip())
-    return tuple(parse_list_line(line) for line in lines if not line.startswith("total "))
+def _no_entries(error: GlobusException) -> tuple[FtpEntry, ...]:
+    """None, where the server has agreed and told nothing: the library calls that an error."""
+    if error.library == "globus_ftp_client" and error.code == FtpError.PROTOCOL:
+        return ()
+    raise error
 
 
 def _absent(error: GlobusException) -> bool:
