@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pyGlobus.ftpClient import FtpClient, FtpClientHandleAttr
+from pyGlobus.ftpClient import FtpClient, FtpClientException, FtpClientHandleAttr
 from pyGlobus.globusException import GlobusException
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 _TICK = 0.1
 _GRACE = 3.0
 # A data connection that was refused is asked for again after so many seconds, then so many.
-_RETRY_AFTER = (0.1, 0.5, 1.5)
+RETRY_AFTER = (0.1, 0.5, 1.5)
+_DATA_CONNECTION = re.compile(r"\bdata (connection|channel)\b|\bport\b", re.IGNORECASE)
 
 
 class Connection:
@@ -41,6 +43,9 @@ class Connection:
         self.client = FtpClient(FtpClientHandleAttr(cache_all=True))
         self._stream = options.attributes()
         self._extended = options.attributes(extended=True)
+        self._listing = options.attributes()
+        # as the bytes are: as text the library makes one line end of CR LF and of LF
+        self._listing.list_uses_data_mode = True
         self._in_extended_mode: set[Server] = set()
 
     def close(self) -> None:
@@ -66,6 +71,11 @@ class Connection:
         """
         server = self.servers[place]
         return self._extended if server in self._in_extended_mode else self._stream
+
+    def listing_attributes(self, place: Location) -> FtpClientOperationAttr:
+        """For a listing: in stream mode, where its bytes come in their order."""
+        self._in_extended_mode.discard(self.servers[place])
+        return self._listing
 
     def data_attributes(
         self, run: Run, *places: Location, many: bool = False, ordered: bool = False
@@ -145,14 +155,21 @@ class Connection:
                 if (
                     not is_momentary(error)
                     or run.cancelled
-                    or attempt >= len(_RETRY_AFTER)
+                    or attempt >= len(RETRY_AFTER)
                     or moved(operation)
                 ):
                     raise
-            run.sleep(_RETRY_AFTER[attempt])
+            run.sleep(RETRY_AFTER[attempt])
         raise AssertionError
 
 
 def is_momentary(error: BaseException) -> bool:
     """Whether it may be well when tried again: a connection that was refused or broke."""
-    return isinstance(error, ConnectionError) and not isinstance(error, BrokenPipeError)
+    if isinstance(error, ConnectionError):
+        return not isinstance(error, BrokenPipeError)
+    # such as "553 Failed to allocate port for data transfer", of ARC's server
+    return (
+        isinstance(error, FtpClientException)
+        and not isinstance(error, (OSError, ValueError))
+        and _DATA_CONNECTION.search(error.reply) is not None
+    )

@@ -90,3 +90,13 @@ class Listing(list[Entry]):
         self.identity = identity
         self.parent_identity = parent_identity
         self.digest = digest
+
+    def replaced(self, entries: Iterable[Entry]) -> Listing:
+        """The same with other entries."""
+        return Listing(
+            entries,
+            self.left_out,
+            identity=self.identity,
+            parent_identity=self.parent_identity,
+            digest=self.digest,
+        )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from cogkit.files._clean import remove_parts
-from cogkit.files._connection import is_momentary
+from cogkit.files._connection import RETRY_AFTER, is_momentary
 from cogkit.files._remote import suppress_refusals
 from cogkit.files._target_local import LocalTarget, require_end
 from cogkit.files._target_remote import RemoteTarget, RenameUnknown
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _TICK = 0.1
 # How long sessions that have been cancelled may take to come back.
 _GRACE = 10.0
-# A session whose connection was refused or broke goes on after so many seconds, then so many.
-_RETRY_AFTER = (0.1, 0.5, 1.5)
 # Descriptors that are left to everything else: connections, pipes, libraries.
 _RESERVED = 64
 _PER_SESSION = 8
@@ -245,7 +243,7 @@ class _Many:
             error.__notes__ = [
                 note for note in getattr(error, "__notes__", ()) if "before it are" not in note
             ]
-            if not is_momentary(error) or session.failures >= len(_RETRY_AFTER):
+            if not is_momentary(error) or session.failures >= len(RETRY_AFTER):
                 waits = isinstance(error, GlobusTimeoutError) and not operation.bytes_done
                 if waits and session.extended and not self._upload:
                     error.add_note(FIREWALL)
@@ -253,7 +251,7 @@ class _Many:
                 raise
             session.bytes += operation.bytes_done
             self._take_back(session)
-            session.begin_at = time.monotonic() + _RETRY_AFTER[session.failures]
+            session.begin_at = time.monotonic() + RETRY_AFTER[session.failures]
             session.failures += 1
         else:
             if login:
@@ -265,9 +263,10 @@ class _Many:
                 self._begin(session)
 
     def _explain(self, session: _Session, error: GlobusException) -> None:
-        for part in self._open.values():
-            if part.session is session and isinstance(part.target, RemoteTarget):
-                part.target.explain(error)
+        # it is the first of its files that has failed; what is complete was told before
+        part = next((one for one in self._open.values() if one.session is session), None)
+        if part is not None and isinstance(part.target, RemoteTarget):
+            part.target.explain(error)
 
     def _take_back(self, session: _Session) -> None:
         """A session has failed: what it has not done is to be done again."""

@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from cogkit.files._connection import Connection
 from cogkit.files._entry import Entry, Kind, Listing
-from cogkit.files._listing import (
-    digest_of,
-    entry_of,
-    facts_listing,
-    list_listing,
-    names_listing,
-)
-from cogkit.files._server import is_unknown_command, says_why
-from pyGlobus.ftpClient import FtpClientException
+from cogkit.files._listing import entry_of, read
+from cogkit.files._server import says_why
+from pyGlobus.ftpClient import FtpClientException, ListingForm
 from pyGlobus.globusException import GlobusException, GlobusTimeoutError
 
 if TYPE_CHECKING:
@@ -61,7 +55,7 @@ class RemoteStore:
         try:
             facts = self._command("mlst", place)
         except FtpClientException as error:
-            if is_unknown_command(error):
+            if error.unsupported:
                 server.has_facts = False
             elif says_why(error):
                 raise
@@ -186,7 +180,7 @@ class RemoteStore:
             except FtpClientException as error:
                 if isinstance(error, (ConnectionError, TimeoutError)):
                     raise
-                server.can_rename = not is_unknown_command(error)
+                server.can_rename = not error.unsupported
             else:
                 server.can_rename = True
         return server.can_rename
@@ -218,45 +212,44 @@ class RemoteStore:
         server = self.server(place)
         if server.has_facts:
             try:
-                return facts_listing(self._list("machine_list", place))
+                return self._list(ListingForm.FACTS, place) or Listing()
             except FtpClientException as error:
-                if not is_unknown_command(error):
+                if not error.unsupported:
                     raise
                 server.has_facts = False
-        listing = self._long_list(place) if server.has_list else None
-        if listing is None:
+        if server.has_list:
+            if (listing := self._long_list(place)) is not None:
+                return self._with_links_followed(listing, place) if follow else listing
             server.has_list = False
-            text = self._list("list", place)
-            names, left_out = names_listing(text, place)
-            return Listing(
-                [self._ask_without_listing(place.child(name)) for name in names],
-                left_out,
-                digest=digest_of(text),
-            )
-        if not follow:
-            return listing
-        return Listing(
-            [
-                self._follow(place.child(entry.name), entry) if entry.is_link else entry
-                for entry in listing
-            ],
-            listing.left_out,
-            digest=listing.digest,
+        names = self._list(ListingForm.NAMES, place) or Listing()
+        return names.replaced(
+            [self._ask_without_listing(place.child(entry.name)) for entry in names]
+        )
+
+    def _with_links_followed(self, listing: Listing, place: Location) -> Listing:
+        return listing.replaced(
+            self._follow(place.child(entry.name), entry) if entry.is_link else entry
+            for entry in listing
         )
 
     def _long_list(self, place: Location) -> Listing | None:
         try:
-            return list_listing(self._list("verbose_list", place))
+            return self._list(ListingForm.LONG, place)
         except FtpClientException as error:
-            if not is_unknown_command(error):
+            if not error.unsupported:
                 raise
         return None
 
-    def _list(self, name: str, place: Location) -> bytes:
-        """A listing's text; it travels as data, protected like it, and in stream mode."""
+    def _list(self, form: ListingForm, place: Location) -> Listing | None:
+        """A listing travels as data, protected like it, and in stream mode."""
         connection = self.connection
-        attributes = connection.data_attributes(self.run, place, ordered=True)
-        call = getattr(connection.client, name)
+        attributes = connection.listing_attributes(place)
+        client = connection.client
+        call = {
+            ListingForm.FACTS: client.machine_list,
+            ListingForm.LONG: client.verbose_list,
+            ListingForm.NAMES: client.list,
+        }[form]
         descriptor = os.memfd_create("listing")
         try:
             size: int = self.transfer(
@@ -267,7 +260,7 @@ class RemoteStore:
                 # what has come of it is asked for anew
                 moved=lambda operation: False,
             )
-            return os.pread(descriptor, size, 0)
+            return read(os.pread(descriptor, size, 0), form, place)
         finally:
             os.close(descriptor)
 

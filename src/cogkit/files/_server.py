@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyGlobus.ftpClient import Feature, FtpClientException
+from pyGlobus.ftpClient import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cogkit.files._location import Location
-
-# A command that the server does not know, or not with this argument (RFC 959, 4.2).
-_UNKNOWN_COMMAND = (500, 501, 502, 504)
+    from pyGlobus.ftpClient import FtpClientException
 
 
 class Server:
@@ -65,15 +63,6 @@ class Servers:
 
     def __getitem__(self, place: Location) -> Server:
         return self._known.setdefault((place.scheme, place.host), Server())
-
-
-def is_unknown_command(error: FtpClientException) -> bool:
-    """Whether the server has not understood a command, rather than refused it.
-
-    GCT's server answers with 500 also what it has understood well, and says why: that is an
-    exception of another class.
-    """
-    return error.reply_code in _UNKNOWN_COMMAND and not isinstance(error, OSError)
 
 
 def says_why(error: FtpClientException) -> bool:

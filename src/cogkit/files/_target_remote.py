@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from cogkit.files._clean import remove_parts
 from cogkit.files._remote import suppress_refusals
-from cogkit.files._server import is_unknown_command
 from cogkit.files._target_local import part_name, wrong_size
 from pyGlobus.ftpClient import FtpClientException
 from pyGlobus.globusException import GlobusException
@@ -236,7 +235,7 @@ class RemoteTarget:
         except (ConnectionError, TimeoutError):
             raise
         except FtpClientException as error:
-            if is_unknown_command(error):
+            if error.unsupported:
                 server.can_rename = False
                 raise RenameUnknown from error
             other = final.parent.child(part_name(final.name))
