@@ -9,10 +9,11 @@
 ``gct_without_mlst``
     GCT's server in the clear, which knows neither MLST nor MLSD.
 
-All but ``odd_server`` see the whole file system as the account that runs the tests (ARC's that of
-temporary files only), so that the fixture ``remote`` and ``tmp_path`` are paths in their URLs too.  Each begins a session in its
-``home``, and each runs as this account, without being installed: the programs are found on PATH
-or in .setup/foreign, where tools/setup.sh unpacks them.
+All but ``odd_server`` see the whole file system as the account that runs the tests (ARC's the
+directory of temporary files only), so that the fixture ``remote`` and ``tmp_path`` are paths in
+their URLs too.  Each begins a session in its ``home``, and each runs as this account, without
+being installed: the programs are found on PATH or in .setup/foreign, where tools/setup.sh unpacks
+them.
 """
 
 from __future__ import annotations

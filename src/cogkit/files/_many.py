@@ -110,6 +110,7 @@ class _Many:
     def __init__(self, stores: Sequence[RemoteStore], steps: Sequence[Step]) -> None:
         self._first = stores[0]
         self._upload = steps[0].source.is_local
+        self._server = steps[0].target if self._upload else steps[0].source
         movers = stores[1:] if self._upload else stores
         self._sessions = [_Session(store) for store in movers]
         self._pending = collections.deque(steps)
@@ -171,9 +172,7 @@ class _Many:
     # ---- sessions --------------------------------------------------------------------------
 
     def _login(self, session: _Session) -> None:
-        step = self._pending[0]
-        place = step.target if self._upload else step.source
-        store = session.store
+        store, place = session.store, self._server
         session.operation = store.connection.client.feat(
             place.url, store.connection.command_attributes(place), timeout=store.options.timeout
         )
@@ -183,13 +182,10 @@ class _Many:
 
     def _begin(self, session: _Session) -> None:
         store = session.store
-        step = self._pending[0] if self._pending else None
         session.begin_at = None
-        if step is None:
-            session.operation = None
+        if not self._pending:
             return
-        place = step.target if self._upload else step.source
-        attributes = store.connection.data_attributes(store.run, place, many=True)
+        attributes = store.connection.data_attributes(store.run, self._server, many=True)
         session.extended = attributes.mode.name == "EXTENDED_BLOCK"
         client = store.connection.client
         transfer = client.put_files if self._upload else client.get_files

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import posixpath
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -210,7 +210,8 @@ class RemoteTarget:
             return entry.size, entry.mode
         with suppress_refusals():
             return store.size(place), None
-        with suppress_refusals():
+        # where it cannot be found, the directory may only not be listed
+        with suppress_refusals(), suppress(FileNotFoundError):
             entry = store.stat(place)
             return entry.size, entry.mode
         return None, None
