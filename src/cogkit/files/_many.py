@@ -119,6 +119,8 @@ class _Many:
         """Guards `_pending`, `_open` and the sessions' generations."""
         self._open: dict[int, _Part] = {}
         self._most_open = _most_open_files(len(stores))
+        self._unfinished: _Part | None = None
+        """The one that was complete, and was not given its name."""
         self._stopped = False
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
 
@@ -305,7 +307,8 @@ class _Many:
                 self._left.append(step)
                 return
             except BaseException as error:
-                target.discard(error)
+                target.explain(error)
+                self._unfinished = None if target.is_kept else part
                 raise
             finally:
                 os.close(part.descriptor)
@@ -325,15 +328,14 @@ class _Many:
         complete = set()
         while not self._events.empty():
             complete.add(self._events.get().descriptor)
-        begun: list[_Part] = []
+        begun = [] if self._unfinished is None else [self._unfinished]
         under_way: set[_Session] = set()
         for part in self._open.values():
             # of a session those that are complete come first, then the one that is under way
-            if part.descriptor in complete:
+            if part.descriptor in complete or part.session not in under_way:
                 begun.append(part)
-            elif part.session not in under_way:
+            if part.descriptor not in complete:
                 under_way.add(part.session)
-                begun.insert(0, part)
             if isinstance(part.target, LocalTarget):
                 part.target.discard(error)
             else:

@@ -100,6 +100,10 @@ class Sessions(Generic[T, R]):
             self._stores[0].run.cancel()
             for thread in threads:
                 thread.join(_GRACE)
+            while not self._news.empty():  # what others have done meanwhile is done
+                _, outcome, _ = self._news.get()
+                if outcome is not None:
+                    done(outcome)
             raise
 
     def _work(self, number: int) -> None:

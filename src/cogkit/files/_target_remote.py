@@ -90,7 +90,8 @@ class RemoteTarget:
         self._step = step
         existing = step.existing
         self._is_device = existing is not None and not existing.is_file
-        self._keep_part = False
+        self.is_kept = False
+        """Whether the temporary file is the only one that is left, and so must stay."""
         self._mode = None if existing is None or existing.mode is None else existing.mode & 0o777
         self._final = step.target
         self.place = step.target
@@ -136,14 +137,14 @@ class RemoteTarget:
 
     def discard(self, error: BaseException) -> None:
         """It came to nothing, because of `error`: remove what the server has of it."""
-        if self.is_part and not self._keep_part:
+        if self.is_part and not self.is_kept:
             remove_parts(self._store, [self.place], error)
         self.explain(error)
 
     def explain(self, error: BaseException) -> None:
         """Say in an error what the user has to know of the target."""
         if self.is_part:
-            if isinstance(error, GlobusException) and not self._keep_part:
+            if isinstance(error, GlobusException) and not self.is_kept:
                 # the temporary name would tell the user nothing
                 error.msg = error.msg.replace(self.place.url, str(self._step.target))
         elif not self._is_device and not isinstance(
@@ -265,7 +266,7 @@ class RemoteTarget:
         try:
             store.rename(part, final)
         except BaseException as error:
-            self._keep_part = True
+            self.is_kept = True
             error.add_note(f"The old file is removed; the new one is complete, and is {part}")
             raise
 
