@@ -34,6 +34,7 @@ from .errors import (
     FtpClientTimeoutError,
     FtpClientValueError,
 )
+from .files import FtpFeatures
 from .handleattr import FtpClientHandleAttr
 from .listing import FtpEntry, check_name, parse_fact_line
 from .listings import FtpScan
@@ -79,6 +80,7 @@ __all__ = [
     "FtpClientValueError",
     "FtpEntry",
     "FtpError",
+    "FtpFeatures",
     "FtpScan",
     "Layout",
     "Listing",
