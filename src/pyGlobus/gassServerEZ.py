@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ._core.environment import listening_trouble
 from ._core.errors import CredentialError, GlobusException, text_of
 from ._core.handles import Handle
 from ._core.operation import Operation
@@ -237,10 +238,11 @@ class GassServerEZ(Handle):
         return f"<GassServerEZ {self._url} {self._options!r}>"
 
 
-def _check(code: int, what: str) -> None:
+def _check(code: int, what: str, reason: str = "") -> None:
     if code != 0:
+        told = f"{reason} (error {code})" if reason else f"error {code}"
         raise GassServerEZException(
-            f"GASS server: {what}: error {code}", code=code, library="globus_gass_server_ez"
+            f"GASS server: {what}: {told}", code=code, library="globus_gass_server_ez"
         )
 
 
@@ -256,7 +258,7 @@ def _listening(scheme: bytes, port: int, options: Options) -> int:
     try:
         if port:
             _check(lib.globus_gass_transfer_listenerattr_set_port(attributes, port), where)
-        _rehearse(attributes, scheme, where)
+        _rehearse(attributes, scheme, port, where)
         _check(
             lib.globus_gass_server_ez_init(
                 listener, attributes, scheme, ffi.NULL, int(options), _ON_SHUTDOWN
@@ -269,14 +271,12 @@ def _listening(scheme: bytes, port: int, options: Options) -> int:
     return int(listener[0])
 
 
-def _rehearse(attributes: Any, scheme: bytes, where: str) -> None:
+def _rehearse(attributes: Any, scheme: bytes, port: int, where: str) -> None:
     """Open the listener once and close it: globus_gass_server_ez_init() crashes the process when
     it cannot (GCT 6.2)."""
     listener = ffi.new("globus_gass_transfer_listener_t *")
-    _check(
-        lib.globus_gass_transfer_create_listener(listener, attributes, scheme),
-        f"cannot listen on {where}",
-    )
+    code = lib.globus_gass_transfer_create_listener(listener, attributes, scheme)
+    _check(code, f"cannot listen on {where}", listening_trouble(port) if code else "")
     closed: Operation[None] = Operation("close a listener", lambda event: None)
     token = runtime.enrol(closed.complete)
     lib.globus_gass_transfer_close_listener(
