@@ -5,6 +5,7 @@
 from typing import Any, Final, Literal, final, overload
 
 _Callback = Literal[
+    "cog_activate_with_proxy",
     "cog_on_copy_complete",
     "cog_on_copy_performance",
     "cog_on_ftp_complete",
@@ -446,6 +447,7 @@ class _Lib:
     GSS_S_CREDENTIALS_EXPIRED: Final[int]
     GSS_S_DEFECTIVE_CREDENTIAL: Final[int]
     GSS_S_NO_CRED: Final[int]
+    def cog_activate_with_proxy(self, _0: Any, _1: Any, /) -> int: ...
     def cog_answer(self, _0: int, _1: int, _2: Any, /) -> int: ...
     def cog_ask(self, _0: Any, _1: int, _2: int, _3: Any, /) -> int: ...
     def cog_batch_bytes(self, _0: Any, /) -> int: ...

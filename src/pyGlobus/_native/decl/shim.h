@@ -54,6 +54,7 @@ void cog_on_gram_reply(
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
 int cog_gram_listen(cog_token token, char **contact);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 void cog_set_gass_shutdown_token(cog_token token);

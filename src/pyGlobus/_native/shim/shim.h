@@ -65,6 +65,8 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
 /* Listens for what job managers tell: events of kind COG_EVENT_GRAM_STATE for `token`.  `contact`
  * is for free(), and for globus_gram_protocol_callback_disallow().  Returns GRAM's error code. */
 int cog_gram_listen(cog_token token, char **contact);
+/* Returns the module's status; see gram.c before using it. */
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 /* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */
