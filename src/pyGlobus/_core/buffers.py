@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .._native import ffi
 from .ftpurls import wire_url
+from .passwords import shown
 
 _LINE_END = re.compile(r"[\0\r\n]|%(?:00|0a|0d)", re.IGNORECASE)
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 # what the library's gridftp-ssh hands to ssh, without quotes
 _SSH = re.compile(
     r"//(?:[\w.+][\w.+-]*(?::[^@/#]*)?@)?(?:[\w.][\w.-]*|\[[\da-fA-F:.]+\])(?::\d*)?(?:/[^#]*)?\Z"
@@ -58,8 +58,3 @@ def urls(*texts: str) -> list[bytes]:
         if text[:7].lower() == "sshftp:" and not _SSH.match(text[7:]):
             raise ValueError(f"cannot be given to ssh (write # as %23): {shown(text)!r}")
     return [wire_url(text).encode() for text in texts]
-
-
-def shown(url: str) -> str:
-    """The URL as it may be shown: without a password."""
-    return _PASSWORD.sub(r"\1:...@", url)

@@ -96,6 +96,10 @@ class Guard:
         allowed, delayed = self._rules
         lib.cog_guard_begin(self.pointer, allowed.encode(), delayed)
 
+    def began(self) -> bool:
+        """Whether a server has said that data may come (a reply 1xx)."""
+        return bool(lib.cog_guard_began(self.pointer))
+
     def refusal(self, what: str) -> FtpClientConnectionError | None:
         """Why the guard has aborted the operation, if it has, but for `refused_rename`."""
         return self._disorder(what) or self._bad_address(what)

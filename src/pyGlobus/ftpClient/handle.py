@@ -68,6 +68,8 @@ class Session:
         """Blocks that may be nobody's, see `is_doubtful`; kept until the transfer has ended."""
         self.beginning: set[int] = set()
         """Offsets at which they may seem to lie."""
+        self.part = 0, -1
+        """What a get by such buffers may bring: from an offset up to another; -1: no end."""
         self.pipeline = Pipeline(attributes.pipeline) if attributes.pipeline else None
         self.guard = Guard()
         """Watches over where the servers send us for data."""

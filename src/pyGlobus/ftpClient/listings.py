@@ -15,8 +15,9 @@ from .attributes import FtpClientOperationAttr
 from .constants import Mode, Type
 from .errors import FtpClientException
 from .listing import FtpEntry
+from .pump import Destination
 from .reading import ListingForm, ListingReader, RejectedLine
-from .session import STALL_TIMEOUT, Block, DoneFunc, HasFileno, Transfer
+from .session import STALL_TIMEOUT, Block, DoneFunc, Transfer
 from .transfers import FtpTransfers
 
 __all__ = ["FtpListings", "FtpScan"]
@@ -35,7 +36,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List names (NLST, globus_ftp_client_list); the text comes as the data of a `get`."""
@@ -49,7 +50,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List as ``ls -l`` (LIST, globus_ftp_client_verbose_list), as the data of a `get`."""
@@ -63,7 +64,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List facts (MLSD, RFC 3659, globus_ftp_client_machine_list), as the data of a `get`."""
@@ -77,7 +78,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List facts of a whole tree (MLSR, GCT's own; globus_ftp_client_recursive_list)."""
@@ -148,7 +149,7 @@ class FtpListings(FtpTransfers):
         op_attr: FtpClientOperationAttr | None,
         done_func: DoneFunc | None,
         arg: Any,
-        into: int | HasFileno | None,
+        into: Destination | None,
         stall_timeout: float | None,
     ) -> Operation[int]:
         return self._transfer(

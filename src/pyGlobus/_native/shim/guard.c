@@ -57,6 +57,7 @@ struct cog_guard
     const char     *disorder;       /* what is wrong there */
     char           *rename_reply;   /* the refusal of RNFR */
     int             rename_code;
+    int             began;          /* a server has said that data may come */
 };
 
 /* What a plugin in one handle has: gass copy has two transfers under way, each in a handle. */
@@ -237,6 +238,7 @@ static const char *disorder(watch *watch, const server *server, int code, const 
     if (code / 100 == 1)
     {
         watch->awaited = 0;
+        watch->guard->began = 1;
     }
     /* what comes before the transfer ends with 250, too: CWD, SITE CLIENTINFO */
     if (watch->awaited && (code == 226 || code == 250) && is_transfer(server))
@@ -572,6 +574,7 @@ void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed)
     }
     guard->delayed = delayed;
     guard->answered = 0;
+    guard->began = 0;
     free(guard->fault_url);
     free(guard->refused_url);
     free(guard->refused);
@@ -580,6 +583,16 @@ void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed)
     guard->rename_reply = NULL;
     guard->fault_url = guard->refused_url = guard->refused = guard->disordered_url = NULL;
     pthread_mutex_unlock(&guard->lock);
+}
+
+int cog_guard_began(cog_guard *guard)
+{
+    int began;
+
+    pthread_mutex_lock(&guard->lock);
+    began = guard->began;
+    pthread_mutex_unlock(&guard->lock);
+    return began;
 }
 
 static char *copied(cog_guard *guard, char *const *text)
