@@ -87,10 +87,6 @@ class Transfer:
     """Whether it is of a whole file, and neither of a part nor with processing."""
 
 
-def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
-    return StaleConnection(moved, stream=attr.mode is Mode.STREAM)
-
-
 def _arrived(
     transfer: Transfer,
     attr: FtpClientOperationAttr,
@@ -247,7 +243,15 @@ class FtpSession(Handle):
 
     def _error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
         """The exception for what an operation has ended with."""
-        return self._session.guard.refusal(what) or ftp_error(error, what, credential)
+        guard = self._session.guard
+        refusal = guard.refusal(what) or guard.refused_rename(what)
+        if refusal is None:
+            return ftp_error(error, what, credential)
+        # it was aborted
+        self._session.spoiled |= not (
+            isinstance(refusal, FtpClientException) and refusal.unsupported
+        )
+        return refusal
 
     def _start(
         self,
@@ -348,8 +352,15 @@ class FtpSession(Handle):
         self._start(
             operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout,
             plan=lambda ranges, before: Resume(),
+            stale=StaleConnection(transfer=False, answered=self._session.guard.answered),
         )  # fmt: skip
         return operation
+
+    def _stale(self, attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
+        """What begins a transfer again that a used session fails for no reason of its own."""
+        return StaleConnection(
+            moved, stream=attr.mode is Mode.STREAM, answered=self._session.guard.answered
+        )
 
     def _simple(
         self,
@@ -409,7 +420,7 @@ class FtpSession(Handle):
             lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
             transfer.done_func, transfer.arg, None, attr=attr,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
-            plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
+            plan=plan, resume=start, stale=self._stale(attr, lambda: moved[0]),
             arrived=_arrived(
                 transfer, attr, lambda: spans_text(session.spans), lambda: session.resume.marker
             ),
@@ -500,7 +511,7 @@ class FtpSession(Handle):
         try:
             self._start(
                 operation, start, transfer.done_func, transfer.arg, None, attr=attr,
-                begun=begun, plan=plan, resume=first, stale=_stale(attr, pump.bytes),
+                begun=begun, plan=plan, resume=first, stale=self._stale(attr, pump.bytes),
                 arrived=_arrived(transfer, attr, pump.written, lambda: session.resume.marker),
             )  # fmt: skip
         except BaseException:

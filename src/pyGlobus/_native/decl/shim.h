@@ -166,6 +166,8 @@ char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
 const char *cog_guard_disorder(cog_guard *guard);
 char *cog_guard_features(cog_guard *guard, const char *url);
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+int cog_guard_answered(cog_guard *guard);
 void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
 int cog_guard_began(cog_guard *guard);
 

@@ -219,6 +219,10 @@ char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
 /* What is wrong with the replies of that server; a literal. */
 const char *cog_guard_disorder(cog_guard *guard);
+/* Its refusal of RNFR; NULL, or free it. */
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+/* Whether a server has replied anything in this operation, but 421: that it hangs up. */
+int cog_guard_answered(cog_guard *guard);
 /* Of the server of a URL: its reply to FEAT (NULL, or free it); and the letters of MODE, DCAU and
  * PROT that it has agreed to, '-' for what has not been sent in this session. */
 char *cog_guard_features(cog_guard *guard, const char *url);
