@@ -215,7 +215,7 @@ def test_a_time_at_the_end_of_time_is_shown_or_a_question_mark(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     entry = files.Entry("name", Kind.FILE, 3, when)
-    monkeypatch.setattr(files.Files, "listdir", lambda self, place: [entry])
+    monkeypatch.setattr(files.Files, "listdir", lambda self, place: files.Listing([entry]))
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
+from pyGlobus.urls import shown
+
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/]*)(?P<path>/.*)?", re.DOTALL)
 _HOST = re.compile(
     r"([^@:/\s]+(:[^@/\s]*)?@)?"  # user and password
@@ -52,9 +54,9 @@ class Location:
         match = _URL.fullmatch(text)
         if match is None:
             if re.match(r"(gsiftp|ftp|sshftp|file):", text):
-                raise LocationError(
-                    f"malformed URL: {_masked(text)!r}; it begins with scheme://host/"
-                )
+                # what cannot be taken apart may have a password anywhere before an @
+                what = "" if "@" in text else f": {shown(text)!r}"
+                raise LocationError(f"malformed URL{what}; it begins with scheme://host/")
             return cls(_sound(text, text))
         scheme, host = match["scheme"].lower(), match["host"]
         # A name may hold any byte, of which a str can hold what is not UTF-8 as surrogates.
@@ -62,17 +64,17 @@ class Location:
         if scheme == "file":
             if host not in ("", "localhost"):
                 raise LocationError(
-                    f"{_masked(text)}: a file: URL is on this machine; write file:///path"
+                    f"{shown(text)}: a file: URL is on this machine; write file:///path"
                 )
             return cls(path)
         if scheme not in _REMOTE:
             raise LocationError(
-                f"{_masked(text)}: {scheme} is not supported; use gsiftp, ftp, sshftp or file"
+                f"{shown(text)}: {scheme} is not supported; use gsiftp, ftp, sshftp or file"
             )
         sound = _HOST.fullmatch(host)
         if sound is None or int(sound["port"] or 1) not in range(1, 65536):
             raise LocationError(
-                f"malformed URL: {_masked(text)!r}; a host and port look like host:2811"
+                f"malformed URL: {shown(text)!r}; a host and port look like host:2811"
             )
         # Not "~", which stays the home directory's name; nor is "/" dropped, which says directory.
         return cls(path, scheme, host)
@@ -151,12 +153,6 @@ def unusable(name: str, *, remote: bool) -> str:
     return ""
 
 
-def _masked(text: str) -> str:
-    """A URL that may be malformed, without what may be a password."""
-    # Up to the last @: a password may hold any character, also such as end a host's name.
-    return re.sub(r"(//[^/]*?):.*@", r"\1:...@", text, flags=re.DOTALL)
-
-
 def _quoted(path: str) -> str:
     return quote(path, safe=_SAFE, errors="surrogateescape")
 
@@ -173,8 +169,8 @@ def _sound(path: str, text: str) -> str:
     # In FTP a line end would begin the next command.
     if any(character in path for character in "\0\r\n") and "://" in text:
         raise LocationError(
-            f"{_masked(text)!r}: a name with NUL or a line end cannot be sent over FTP"
+            f"{shown(text)!r}: a name with NUL or a line end cannot be sent over FTP"
         )
     if "\0" in path:
-        raise LocationError(f"{_masked(text)!r}: a name cannot hold NUL")
+        raise LocationError(f"{shown(text)!r}: a name cannot hold NUL")
     return path

@@ -18,6 +18,7 @@ from cogkit.files._remote import suppress_refusals
 from cogkit.files._target_local import part_name, wrong_size
 from pyGlobus.ftpClient import FtpClientException
 from pyGlobus.globusException import GlobusException
+from pyGlobus.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +147,7 @@ class RemoteTarget:
         if self.is_part:
             if isinstance(error, GlobusException) and not self.is_kept:
                 # the temporary name would tell the user nothing
-                error.msg = error.msg.replace(self.place.url, str(self._step.target))
+                error.msg = error.msg.replace(shown(self.place.url), str(self._step.target))
         elif not self._is_device and not isinstance(
             error, (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
         ):
