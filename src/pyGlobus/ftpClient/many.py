@@ -98,7 +98,7 @@ class FtpMany(FtpSession):
 
         def abort(operation: Operation[int]) -> None:
             run.stop()
-            session.abort(operation)
+            session.abort_it(operation)
 
         def outcome(event: Any) -> int:
             session.spoiled |= run.error is not None

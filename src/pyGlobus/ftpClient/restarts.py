@@ -130,7 +130,7 @@ class Restartable(Protocol):
 
     plugins: PluginSet
     resume: Resume
-    doomed: bool
+    closing: bool
 
     def renew(self) -> None:
         """Take another C handle, for the same operation."""
@@ -167,7 +167,7 @@ class Attempts:
     def _again(self, error: BaseException) -> bool:
         session = self._session
         ranges = self._policy.arrived(session.plugins.key)
-        if session.doomed or not isinstance(error, GlobusException):
+        if session.closing or not isinstance(error, GlobusException):
             return False
         delay = self._policy.delay(error, self._count + 1, self._began)
         resume = None if delay is None else self._plan(ranges, session.resume)

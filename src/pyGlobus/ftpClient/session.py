@@ -19,7 +19,7 @@ from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import DataFunc, FtpClientOperationAttr, user_in
 from .blocks import Block, Registered
-from .constants import FtpError, Mode
+from .constants import Mode
 from .errors import (
     FtpClientConnectionError,
     FtpClientException,
@@ -141,12 +141,13 @@ class FtpSession(Handle):
                 finds when None.
         """
         runtime.activate("FTP_CLIENT")
-        self._session = Session(handle_attr or FtpClientHandleAttr())
         self._credential = credential
         self._default_attr = FtpClientOperationAttr()
         if credential is not None:
             self._default_attr.credential = credential
-        super().__init__(self._session.release)
+        # last, as what fails after it would leave it behind
+        self._session = Session(handle_attr or FtpClientHandleAttr())
+        super().__init__(self._session.close)
         self._session.plugins.client = weakref.ref(self)
 
     def add_plugin(self, plugin: FtpClientPlugin) -> None:
@@ -170,27 +171,21 @@ class FtpSession(Handle):
     @contextlib.contextmanager
     def _idle(self, what: str) -> Iterator[Session]:
         """The session, which no operation has meanwhile."""
-        with self._lock:
-            self._require_open()
-            with self._session.lock:
-                self._require_idle(what)
-                yield self._session
-
-    def _require_idle(self, what: str) -> None:
-        if self._session.operation is not None:
-            raise FtpClientException(
-                f"{what}: this client is busy with {self._session.operation.what}",
-                code=FtpError.IN_USE,
-                library="globus_ftp_client",
-                hint="wait for it, or use another FtpClient",
-            )
+        self._require_open()
+        self._session.claim(what)
+        try:
+            yield self._session
+        finally:
+            self._session.give()
 
     def close(self) -> None:
-        """Abort what runs, close the connections, free the handle."""
-        with self._session.lock:
-            operation = self._session.operation
+        """Abort what runs, close the connections, free the handle.
+
+        What runs is waited for, 6 s at most.
+        """
+        operation = self._session.operation
         super().close()
-        if operation is not None and not runtime.on_drainer():
+        if operation is not None and not (runtime.forked or runtime.on_drainer()):
             operation.wait(_CLOSE_GRACE)
 
     def abandon(self) -> None:
@@ -231,7 +226,7 @@ class FtpSession(Handle):
             return on_error(error)
 
         return Operation(
-            what, outcome, abort=self._session.abort, settled=self._session.idle,
+            what, outcome, abort=self._session.abort_it, settled=self._session.idle,
             lost=self._session.lost, keep=keep, progress=progress,
         )  # fmt: skip
 
@@ -274,26 +269,23 @@ class FtpSession(Handle):
         session = self._session
         policy = None if plan is None else self._policy(stale)
         rules = NO_RULES if attr is None else rules_of(attr)
-        with self._lock:
-            self._require_open()
-            with session.lock:
-                self._require_idle(operation.what)
-                session.operation = operation
-                session.arrived, session.confirms = arrived or str, confirms
-                session.guard.follow(rules)
-                session.resume = resume or Resume()
-                session.restarts = policy is not None
-                session.ended = session.plugins.again = False
+        self._require_open()
+        session.claim(operation.what)
+        try:
+            session.operation = operation
+            session.arrived, session.confirms = arrived or str, confirms
+            session.guard.follow(rules)
+            session.resume = resume or Resume()
+            session.restarts = policy is not None
+            session.ended = session.plugins.again = False
             if done_func is not None:
                 operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
             if policy is not None and plan is not None:
                 Attempts(session, policy, operation, call, begun, plan)
-            try:
-                session.begin(operation, call)
-            except BaseException:
-                with session.lock:
-                    session.operation = None
-                raise
+            session.begin(operation, call)
+        except BaseException:
+            session.not_begun(operation)
+            raise
         operation.limit(timeout)
         if begun is not None:
             begun()
@@ -432,7 +424,7 @@ class FtpSession(Handle):
 
         def abort(operation: Operation[int]) -> None:
             pump.stop()
-            self._session.abort(operation)
+            self._session.abort_it(operation)
 
         operation: Operation[int] = Operation(
             what, convert, abort=abort, settled=self._session.idle,
