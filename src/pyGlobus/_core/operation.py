@@ -352,7 +352,7 @@ class Operation(Generic[T]):
         self._grace = runtime.later(_GRACE, self._give_up)
         try:
             self._abort(self)
-        except Exception:
+        except BaseException:
             log.debug("%s: abort failed", self.what, exc_info=True)
 
     def _give_up(self) -> None:

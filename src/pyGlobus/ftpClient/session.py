@@ -145,6 +145,8 @@ class FtpSession(Handle):
         self._default_attr = FtpClientOperationAttr()
         if credential is not None:
             self._default_attr.credential = credential
+        self._known_attrs: dict[str, FtpClientOperationAttr] = {}
+        """The default for each scheme."""
         # last, as what fails after it would leave it behind
         self._session = Session(handle_attr or FtpClientHandleAttr())
         super().__init__(self._session.close)
@@ -193,16 +195,17 @@ class FtpSession(Handle):
         super().close()
 
     def _attr(self, op_attr: FtpClientOperationAttr | None, url: str) -> FtpClientOperationAttr:
-        if op_attr is None:
-            op_attr = self._default_attr
-        elif self._credential is not None and op_attr.credential is None:
-            op_attr = op_attr.copy()
-            op_attr.credential = self._credential
+        """What an operation on `url` uses; it is not changed afterwards."""
+        if op_attr is not None:
+            mine = self._credential is not None and op_attr.credential is None
+            return op_attr.for_operation(url, **({"credential": self._credential} if mine else {}))
         if user_in(url) is not None:
-            op_attr = op_attr.copy()  # the name is this URL's alone
-        op_attr.insist_on_protection(url)
-        op_attr.settle_authorization(url)
-        return op_attr
+            return self._default_attr.for_operation(url)  # the name is this URL's alone
+        scheme = url.partition(":")[0].lower()
+        known = self._known_attrs.get(scheme)
+        if known is None:
+            known = self._known_attrs[scheme] = self._default_attr.for_operation(url)
+        return known
 
     def _operation(
         self,

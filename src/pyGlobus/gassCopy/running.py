@@ -294,7 +294,7 @@ class Copy(_Running[None]):
         try:
             self.begin()
             self.operation.limit_stall(self.stall_timeout)
-        except Exception as problem:
+        except BaseException as problem:
             self.operation.end(None, self.operation.ending or problem)
 
     # --- progress --------------------------------------------------------------------------------
