@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from ._core.environment import listening_trouble
 from ._core.errors import CredentialError, GlobusException, text_of
 from ._core.handles import Handle
 from ._core.operation import Operation
@@ -162,10 +163,11 @@ class GassServerEZ(Handle):
         super().__init__(lambda: _shut_down(number, led_away))
 
     @staticmethod
-    def _check(code: int, what: str) -> None:
+    def _check(code: int, what: str, reason: str = "") -> None:
         if code != 0:
+            told = f"{reason} (error {code})" if reason else f"error {code}"
             raise GassServerEZException(
-                f"GASS server: {what}: error {code}", code=code, library="globus_gass_server_ez"
+                f"GASS server: {what}: {told}", code=code, library="globus_gass_server_ez"
             )
 
     @property
@@ -193,10 +195,12 @@ def _rehearse(attributes: Any, scheme: bytes, port: int) -> None:
     """Open the listener once and close it: globus_gass_server_ez_init() crashes the process when
     it cannot (GCT 6.2)."""
     listener = ffi.new("globus_gass_transfer_listener_t *")
-    GassServerEZ._check(
-        lib.globus_gass_transfer_create_listener(listener, attributes, scheme),
-        f"cannot listen on {f'port {port}' if port else 'any port'}",
-    )
+    code = lib.globus_gass_transfer_create_listener(listener, attributes, scheme)
+    if code != 0:
+        trouble = listening_trouble(port)
+        GassServerEZ._check(
+            code, f"cannot listen on {f'port {port}' if port else 'any port'}", trouble
+        )
     closed: Operation[None] = Operation("close a listener", lambda event: None)
     token = runtime.enrol(closed.complete)
     lib.globus_gass_transfer_close_listener(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,21 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.delenv("COGKIT_SANDBOX_DIR", raising=False)
     return tmp_path / "cogkit-sandboxes"
+
+
+@pytest.mark.parametrize("place", ["environment", "path of the program"])
+def test_a_process_is_killed_if_it_bears_every_mark(tmp_path: Path, place: str) -> None:
+    marks = {"A_MARK": f"{os.getpid()}-{place.replace(' ', '-')}", "ANOTHER_MARK": "n1"}
+    environ = marks if place == "environment" else {}
+    folder = tmp_path.joinpath(*(f"{k}={v}" for k, v in marks.items() if k not in environ))
+    folder.mkdir(parents=True, exist_ok=True)
+    # a program of that path, which has wiped its environment
+    program = shutil.copy(shutil.which("sleep") or "", folder)
+    with subprocess.Popen([program, "30"], env=environ) as process:
+        _processes.kill_marked(marks | {"ANOTHER_MARK": "n2"})
+        assert process.poll() is None
+        _processes.kill_marked(marks)
+        assert process.wait(5) == -signal.SIGKILL
 
 
 def record(name: str, directory: Path, *, alive: bool = True) -> _records.Record:

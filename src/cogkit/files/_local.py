@@ -85,8 +85,16 @@ def _entry(name: str, path: Path) -> Entry:
         name,
         kind,
         status.st_size if kind is not Kind.OTHER else None,
-        datetime.fromtimestamp(status.st_mtime, UTC),
+        _when(status.st_mtime),
         stat.S_IMODE(status.st_mode),
         link,
         f"{status.st_dev:x}-{status.st_ino:x}",
     )
+
+
+def _when(seconds: float) -> datetime | None:
+    """A time; None for one of a year that `datetime` has not got, which files can have."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

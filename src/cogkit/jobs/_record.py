@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pyGlobus.urls import shown_in
+
 __all__ = ["Entry", "History", "RecordDamaged", "UnknownJob", "history"]
 
 # Job managers forget their jobs long before.
@@ -60,13 +62,13 @@ class History:
         return iter(self._read()[1])
 
     def add(self, job: str, resource: str, command: str) -> Entry:
-        """Enter a job; returns it with its number."""
+        """Enter a job, without the passwords of URLs; returns it with its number."""
         with self._locked():
             last, entries = self._read()
             number = last + 1
             sandbox = os.environ.get("COGKIT_SANDBOX")
             now = datetime.now(UTC)
-            entry = Entry(number, job, resource, now, command, sandbox)
+            entry = Entry(number, job, resource, now, shown_in(command), sandbox)
             self._write(number, [*(one for one in entries if now - one.submitted < _KEPT), entry])
         return entry
 

@@ -16,6 +16,7 @@ from .errors import (
     GlobusTimeoutError,
     OperationCancelledError,
 )
+from .passwords import shown_in
 from .runtime import Timer, call_user, log, runtime
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Operation(Generic[T]):
             keep: what C points at, kept alive until then.
             progress: bytes moved so far.
         """
-        self.what = what
+        self.what = shown_in(what)
         self._convert = convert
         self._abort = abort
         self._settled = settled
@@ -259,9 +260,15 @@ class Operation(Generic[T]):
                 self._forget_timers()
 
     def limit_stall(
-        self, seconds: float | None, waiting: Callable[[], bool] = lambda: True
+        self,
+        seconds: float | None,
+        waiting: Callable[[], bool] = lambda: True,
+        stalled: Callable[[], str] = lambda: "no data",
     ) -> None:
-        """Abort it when `bytes_done` does not grow for so many seconds while it is `waiting`."""
+        """Abort it when `bytes_done` does not grow for so many seconds while it is `waiting`.
+
+        `stalled` tells, for the message, what did not come.
+        """
         if seconds is None or self._returned:
             return
         seen, since = self.bytes_done, time.monotonic()
@@ -278,7 +285,7 @@ class Operation(Generic[T]):
             elif moment - since >= seconds:
                 self._fail(
                     GlobusTimeoutError(
-                        f"{self.what}: no data for {seconds:g} s, {now} bytes moved; aborted"
+                        f"{self.what}: {stalled()} for {seconds:g} s, {now} bytes moved; aborted"
                     ),
                     for_good=False,
                 )

@@ -119,6 +119,8 @@ class Session(Exclusive):
         """Blocks that may be nobody's, see `is_doubtful`; kept until the transfer has ended."""
         self.beginning: set[int] = set()
         """Offsets at which they may seem to lie."""
+        self.part = 0, -1
+        """What a get by such buffers may bring: from an offset up to another; -1: no end."""
         self.pipeline = Pipeline(attributes.pipeline) if attributes.pipeline else None
         self.guard = Guard()
         """Watches over where the servers send us for data."""
@@ -162,6 +164,8 @@ class Session(Exclusive):
             self._handle.needs_replacement = value
 
     def _new_handle(self) -> CHandle:
+        self.away = False
+        """Whether a session may be elsewhere than in its login directory (CWD)."""
         pointer = ffi.new("globus_ftp_client_handle_t *")
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.plugins.owning())
