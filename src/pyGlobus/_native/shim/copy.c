@@ -65,6 +65,38 @@ void cog_copy_free_performance(void *taken)
     globus_gass_copy_register_performance_cb(&handle, NULL, NULL);
 }
 
+/* Whether it has been destroyed; not while something runs in it. */
+static int destroy_ftp(globus_ftp_client_handle_t *handle)
+{
+    globus_result_t result = *handle ? globus_ftp_client_handle_destroy(handle) : GLOBUS_SUCCESS;
+
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));
+    }
+    return result == GLOBUS_SUCCESS;
+}
+
+/*
+ * globus_gass_copy_handle_destroy(), but for the locks of the state, which need no destroying.  A copy
+ * that failed may have left one held, and the library ends the process when it destroys that.
+ */
+int cog_copy_free(globus_gass_copy_handle_t *handle)
+{
+    if (!destroy_ftp(&handle->ftp_handle_2) || !destroy_ftp(&handle->ftp_handle))
+    {
+        return 0;
+    }
+    if (handle->err)
+    {
+        globus_object_free(handle->err);
+        handle->err = NULL;
+    }
+    free(handle->state);
+    handle->state = NULL;
+    return 1;
+}
+
 /* --- the watch ------------------------------------------------------------------------------- */
 
 /*
@@ -80,6 +112,7 @@ struct cog_copy_watch
     _Atomic int64_t            end;                 /* of the block furthest on */
     _Atomic int64_t            stripe[STRIPES];     /* told by the servers of a third-party copy */
     _Atomic int                copying;
+    _Atomic int                starting;            /* the call that starts it has not returned */
     pthread_mutex_t            lock;
     char                      *fault_url;           /* under lock */
 };
@@ -127,6 +160,28 @@ static void watch_fault(
 }
 
 /*
+ * The end of a GridFTP operation that comes before the call that started the copy has returned, as
+ * when a connection is refused at once.  That call goes on to read, and holds a lock of the state in
+ * doing so; the end frees the state with the lock, which ends the process (GCT 6.2:
+ * globus_l_gass_copy_read_from_queue, globus_l_gass_copy_target_destroy).  So the end waits.  But not
+ * where that call itself has failed: then it waits for the end, and has taken the callback back.
+ */
+static void wait_for_start(cog_copy_watch *watch)
+{
+    struct timespec look = { .tv_nsec = 50 * 1000 };
+    int i;
+
+    for (i = 0; atomic_load(&watch->starting) && watch->handle->user_callback; i++)
+    {
+        if (i == 200)   /* it looks up a name, perhaps */
+        {
+            globus_thread_blocking_will_block();
+        }
+        nanosleep(&look, NULL);
+    }
+}
+
+/*
  * The end of a get into a file.  The library completes the copy twice, and crashes, when the last
  * write and the end of the get come at one time (globus_l_gass_copy_write_from_queue sets its mark
  * before it lets the other one look).  So the end is held back until that write is long through.
@@ -140,6 +195,7 @@ static void watch_complete(
 
     (void) plugin;
     (void) handle;
+    wait_for_start(watch);
     pthread_mutex_lock(&watch->lock);
     failed = watch->fault_url != NULL;
     pthread_mutex_unlock(&watch->lock);
@@ -292,7 +348,13 @@ void cog_copy_watch_begin(cog_copy_watch *watch, int copying)
     free(watch->fault_url);
     watch->fault_url = NULL;
     pthread_mutex_unlock(&watch->lock);
+    atomic_store(&watch->starting, copying != COG_COPY_NOTHING);
     atomic_store(&watch->copying, copying);
+}
+
+void cog_copy_watch_started(cog_copy_watch *watch)
+{
+    atomic_store(&watch->starting, 0);
 }
 
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch)
