@@ -2,11 +2,14 @@
 
 PYTHON ?=
 ARGS ?=
+# Processes that test.  The tests wait more than they calculate: for servers, and for GRAM's polls.
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : n > 8 ? 8 : n)))
+PYTEST = $(BIN)/pytest -n $(WORKERS) --max-worker-restart=4
 BIN := .venv/bin
 
 export PYTHON
 
-.PHONY: help setup demo test test-native lint bench api-map clean
+.PHONY: help setup demo test test-native soak lint bench api-map clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -21,10 +24,14 @@ demo: setup ## a grid on this machine, and a tour of it
 
 test: test-native ## every test (ARGS='-k name' chooses among the Python ones)
 	@tools/setup.sh test
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 $(ARGS)
+	@$(PYTEST) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+soak: setup ## the endurance that `make test` has only a short form of
+	@tools/setup.sh test
+	@$(PYTEST) --dist load -m soak $(ARGS)
 
 test-native: setup ## the C shim alone, under the address, undefined-behaviour and thread sanitizers
-	@$(MAKE) --no-print-directory -C tests/native test
+	@$(MAKE) --no-print-directory -j $(shell nproc) -C tests/native test
 
 lint: setup ## format, lint, types, and the stub of the border
 	@$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from .grid import Grid
@@ -55,6 +56,8 @@ def _copy(grid: Grid, pairs: Sequence[tuple[str, str]]) -> float:
     """Seconds of a new process that copies them one after the other."""
     listed = grid.directory / "pairs-gfal"
     listed.write_text(json.dumps(pairs))
+    if not Path(_PYTHON).exists():
+        raise Cannot(f"no {_PYTHON}")
     environ = {
         name: value for name, value in grid.environ.items() if not name.startswith("PYTHONP")
     }

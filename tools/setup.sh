@@ -2,8 +2,10 @@
 # Makes this checkout ready to run: system packages, .venv, the extension module.
 #
 #   tools/setup.sh [bench|test]     `bench` adds the packages that only the benchmarks compare with,
-#                                   `test` OpenSSH's server and Slurm, unpacked into .setup/openssh
-#                                   and .setup/slurm
+#                                   and Slurm; `test` what only the tests need: more programs of
+#                                   GCT, and Slurm, OpenSSH's server and FTP servers of others,
+#                                   unpacked into folders of .setup and not installed, as an
+#                                   installed server would serve the network
 #
 # Every step first looks whether it is needed, so that a second run does nothing.  Logs and stamps
 # are in .setup/; `make clean` forgets them.
@@ -44,6 +46,7 @@ libraries='common ftp-client ftp-control gass-copy gass-server-ez gass-transfer 
 programs='globus-common-progs globus-gridftp-server-progs globus-gatekeeper
     globus-gram-job-manager globus-gram-job-manager-fork-setup-poll globus-gram-client-tools
     globus-gass-copy-progs globus-gass-cache-program globus-proxy-utils'
+test_programs='globus-gass-server-ez-progs'
 rivals='python3-gfal2 gfal2-plugin-gridftp gfal2-plugin-file'
 
 # can_build PYTHON: new enough, able to make a virtual environment, and with its header files?
@@ -85,6 +88,10 @@ python_version() {
     echo 3
 }
 
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
 wanted_debian() {
     for library in $libraries; do
         echo "libglobus-$library-dev"
@@ -93,8 +100,10 @@ wanted_debian() {
     printf '%s\n' $programs libssl-dev libgssapi-krb5-2
     command -v gcc >/dev/null 2>&1 || echo gcc libc6-dev
     command -v pkg-config >/dev/null 2>&1 || echo pkg-config
-    [ -z "$rivals_wanted" ] || printf '%s\n' $rivals
-    ! sshd_wanted || echo libwrap0
+    case $with in
+        bench) printf '%s\n' $rivals ;;
+        test) printf '%s\n' $test_programs libglobus-xio-udt-driver openssh-client ;;
+    esac
     if [ -z "${PYTHON:-}" ] && ! find_python; then
         version=$(python_version apt-cache show)
         echo "python$version" "python$version-venv" "python$version-dev"
@@ -108,7 +117,10 @@ wanted_fedora() {
     printf '%s\n' $programs openssl-devel krb5-libs libasan libubsan libtsan
     command -v gcc >/dev/null 2>&1 || echo gcc
     command -v pkg-config >/dev/null 2>&1 || echo pkgconf-pkg-config
-    [ -z "$rivals_wanted" ] || printf '%s\n' $rivals
+    case $with in
+        bench) printf '%s\n' $rivals ;;
+        test) printf '%s\n' $test_programs globus-xio-udt-driver openssh-clients ;;
+    esac
     if [ -z "${PYTHON:-}" ] && ! find_python; then
         version=$(python_version dnf -q info)
         echo "python$version" "python$version-devel"
@@ -126,17 +138,19 @@ installed_fedora() {
 
 # The package lists of a fresh machine are empty, those of an old one stale: fetch them only then.
 install_debian() {
-    set -- env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
-    $as_root "$@" || { $as_root apt-get update && $as_root "$@"; }
+    # others install too: wait for them, for so many seconds
+    set -- env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
+    as_root "$@" || { as_root apt-get update && as_root "$@"; }
 }
 
 # On EL the Globus packages are in EPEL, and what they build on in CRB.
 install_fedora() {
     if ! rpm -q --quiet fedora-release-common && ! rpm -q --quiet epel-release; then
-        $as_root dnf install -y epel-release
-        $as_root crb enable || true
+        as_root dnf install -y epel-release
+        as_root crb enable || true
     fi
-    $as_root dnf install -y --setopt=install_weak_deps=False "$@"
+    as_root dnf install -y --setopt=install_weak_deps=False "$@"
 }
 
 system_packages() {
@@ -147,6 +161,7 @@ system_packages() {
         family=fedora
         by_hand='dnf install -y'
     else
+        family=
         say 'neither apt-get nor dnf: the system packages are left to you'
         return
     fi
@@ -166,9 +181,7 @@ $package
     done
     [ -n "$missing" ] || return 0
 
-    as_root=
     if [ "$(id -u)" != 0 ]; then
-        as_root='sudo -n'
         # with a terminal, sudo may ask for the password; once, before the output goes to the log
         if ! command -v sudo >/dev/null || ! { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; then
             die "as root, run: $by_hand$missing"
@@ -179,83 +192,114 @@ $package
     step 'system packages' "install_$family" $missing
 }
 
-# --- OpenSSH's server, for the tests of sshftp:// -----------------------------------------------
+# --- servers for the tests, unpacked and not installed ---------------------------------------
 
-# Unpacked, and not installed: an installed one would serve the network.
-sshd_wanted() {
-    [ "$with" = test ] && ! [ -e /usr/sbin/sshd ] && ! [ -x .setup/openssh/usr/sbin/sshd ]
-}
-
-unpack_sshd() {
-    rm -rf .setup/openssh.new
-    mkdir -p .setup/openssh.new
-    cd .setup/openssh.new
-    if command -v dpkg >/dev/null; then
-        apt-get download openssh-server
-        dpkg -x openssh-server_*.deb .
-    else
-        dnf download openssh-server
-        rpm2archive - <"$(ls openssh-server-*.rpm | tail -n 1)" | tar -xzf -
-    fi
-    rm -f ./*.deb ./*.rpm
+# unpack FOLDER PACKAGE...: with all that they need and that is not installed.  A package with a
+# question mark may be missing in the distribution: then FOLDER/not-packaged names it.
+unpack() {
+    folder=$1
+    shift
+    rm -rf ".setup/$folder.new"
+    mkdir -p ".setup/$folder.new"
+    cd ".setup/$folder.new"
+    "download_$family" "$@"
+    echo "$key" >complete
     cd ..
-    rm -rf openssh
-    mv openssh.new openssh
+    rm -rf "$folder"
+    mv "$folder.new" "$folder"
 }
 
-# Run by root, sshd wants an account for the part of it that talks to strangers.
-make_sshd_account() {
-    useradd --system --no-create-home --home-dir /run/sshd --shell "$(command -v nologin || echo /bin/false)" sshd
+# The package lists may be missing, or older than what the archive has.
+download_debian() {
+    try_download_debian "$@" || { as_root apt-get update && try_download_debian "$@"; }
+    for package in *.deb; do
+        [ ! -e "$package" ] || dpkg-deb -x "$package" .
+    done
+    rm -f ./*.deb
+}
+
+try_download_debian() {
+    sort_out known_debian "$@"
+    # shellcheck disable=SC2086  # names of packages: one word each
+    plan=$(apt-get install -s --no-install-recommends $packaged) || return 1
+    needed=$(printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\) .*/\1/p')
+    # shellcheck disable=SC2086  # names of packages: one word each
+    [ -z "$needed" ] || apt-get download $needed
+}
+
+known_debian() { LC_ALL=C apt-cache policy "$1" | grep -q '^ *Candidate: [^(]'; }
+
+# sort_out COMMAND PACKAGE...: sets `packaged` to those that there are, where the command decides
+# about those with a question mark; the others go into the file not-packaged
+sort_out() {
+    known=$1 packaged=
+    shift
+    : >not-packaged
+    for package in "$@"; do
+        case $package in
+            *'?') package=${package%'?'} ;;
+            *) packaged="$packaged $package" && continue ;;
+        esac
+        if "$known" "$package"; then
+            packaged="$packaged $package"
+        else
+            echo "$package" >>not-packaged
+        fi
+    done
+}
+
+download_fedora() {
+    sort_out known_fedora "$@"
+    # shellcheck disable=SC2086
+    dnf download --resolve $packaged
+    for package in *.rpm; do
+        [ -e "$package" ] || continue
+        rpm2archive - <"$package" | tar -xzf -
+    done
+    rm -f ./*.rpm
+}
+
+known_fedora() { dnf -q info "$1" >/dev/null 2>&1; }
+
+# have PROGRAM...: are all of them installed?
+have() {
+    for program in "$@"; do
+        [ -e "/usr/sbin/$program" ] || [ -e "/usr/bin/$program" ] || return 1
+    done
+}
+
+# servers FOLDER PACKAGE...: in .setup/FOLDER, and made again when the list of packages is another
+servers() {
+    key=$(echo "$@" | cksum)
+    [ "$(cat ".setup/$1/complete" 2>/dev/null)" = "$key" ] ||
+        step "servers for the tests, unpacked into .setup/$1" unpack "$@"
+}
+
+slurm() {
+    if have slurmctld slurmd munged && [ -e /usr/share/globus/globus_gram_job_manager/slurm.rvf ]; then
+        return
+    fi
+    case $family in
+        debian) servers slurm slurm-client slurmctld slurmd munge globus-gram-job-manager-slurm ;;
+        fedora) servers slurm slurm slurm-slurmctld slurm-slurmd munge globus-gram-job-manager-slurm ;;
+    esac
 }
 
 openssh() {
-    if sshd_wanted; then
-        step "OpenSSH's server, unpacked into .setup/openssh" unpack_sshd
-    fi
-    if [ "$with" = test ] && [ "$(id -u)" = 0 ] && ! getent passwd sshd >/dev/null; then
+    have sshd || servers openssh openssh-server
+    # Run by root, sshd wants an account for the part of it that talks to strangers.
+    if [ "$(id -u)" = 0 ] && ! getent passwd sshd >/dev/null; then
         step 'the account sshd, with no way to log in' make_sshd_account
     fi
 }
 
-# --- Slurm, for the tests of GRAM's batch jobs ---------------------------------------------------
-
-# Unpacked, and not installed: installing starts munge's daemon, and makes accounts.
-slurm_wanted() {
-    [ -n "$with" ] && ! [ -e .setup/slurm/complete ] &&
-        ! { [ -e /usr/sbin/slurmctld ] && [ -e /usr/sbin/slurmd ] && [ -e /usr/sbin/munged ] &&
-            [ -e /usr/share/globus/globus_gram_job_manager/slurm.rvf ]; }
+make_sshd_account() {
+    useradd --system --no-create-home --home-dir /run/sshd --shell "$(command -v nologin || echo /bin/false)" sshd
 }
 
-# With all that they need and that is not installed.
-unpack_slurm() {
-    rm -rf .setup/slurm.new
-    mkdir -p .setup/slurm.new
-    cd .setup/slurm.new
-    if command -v dpkg >/dev/null; then
-        packages=$(apt-get install -s --no-install-recommends slurm-client slurmctld slurmd munge \
-            globus-gram-job-manager-slurm | sed -n 's/^Inst \([^ ]*\) .*/\1/p')
-        # shellcheck disable=SC2086  # names of packages: one word each
-        apt-get download $packages
-        for package in *.deb; do
-            dpkg -x "$package" .
-        done
-    else
-        dnf download --resolve slurm slurm-slurmctld slurm-slurmd munge globus-gram-job-manager-slurm
-        for package in *.rpm; do
-            rpm2archive - <"$package" | tar -xzf -
-        done
-    fi
-    rm -f ./*.deb ./*.rpm
-    touch complete
-    cd ..
-    rm -rf slurm
-    mv slurm.new slurm
-}
-
-slurm() {
-    if slurm_wanted; then
-        step "Slurm, unpacked into .setup/slurm" unpack_slurm
-    fi
+# ARC 7 has no gridftpd any more.
+foreign() {
+    have vsftpd gridftpd || servers foreign vsftpd 'nordugrid-arc-gridftpd?'
 }
 
 # --- the virtual environment and the extension -------------------------------------------------
@@ -335,8 +379,7 @@ python_environment() {
 }
 
 case $with in
-    '' | test) rivals_wanted= ;;
-    bench) rivals_wanted=yes ;;
+    '' | bench | test) ;;
     *) die "usage: tools/setup.sh [bench|test]" ;;
 esac
 mkdir -p .setup
@@ -344,6 +387,8 @@ mkdir -p .setup
 exec 9>.setup/lock
 flock 9
 system_packages
-openssh
-slurm
+if [ -n "$family" ]; then
+    [ -z "$with" ] || slurm
+    [ "$with" != test ] || { openssh && foreign; }
+fi
 python_environment

@@ -11,6 +11,7 @@ from Python's too, so that ``except FileNotFoundError`` works whatever the file 
       OperationCancelledError       the operation was cancelled
       GlobusTimeoutError            (TimeoutError) a deadline passed
       HandleClosedError             (ValueError) used after close()
+      GlobusEnvironmentError        (ValueError) a variable that Globus reads is malformed
       GlobusForkError               (RuntimeError) used in a forked child
       GlobusDeadlockError           (RuntimeError) a callback waited for itself
 
@@ -25,6 +26,7 @@ from ._core.errors import (
     Cause,
     CredentialError,
     GlobusDeadlockError,
+    GlobusEnvironmentError,
     GlobusException,
     GlobusForkError,
     GlobusTimeoutError,
@@ -37,6 +39,7 @@ __all__ = [
     "Cause",
     "CredentialError",
     "GlobusDeadlockError",
+    "GlobusEnvironmentError",
     "GlobusException",
     "GlobusForkError",
     "GlobusTimeoutError",

@@ -1,4 +1,4 @@
-"""A program that leaves while everything is under way; run by test_exit.py, many times.
+"""A program that leaves while everything is under way; run by test_life.py, many times.
 
 Arguments: what is under way (transfer, many, job, waiting, callbacks, all), seconds to wait, how to
 leave.

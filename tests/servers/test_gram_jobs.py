@@ -28,6 +28,7 @@ from pyGlobus.gramClient import (
     JobSignal,
     JobState,
 )
+from waiting import until
 
 TRUE = "&(executable=/bin/true)"
 SLEEP = "&(executable=/bin/sleep)(arguments=60)"
@@ -247,6 +248,7 @@ def test_a_callback_is_registered_and_unregistered_with_a_running_job(
     wait = shell(f"while [ ! -e {tmp_path}/go ]; do sleep 0.1; done")
     with GramClient() as client:
         contact = client.submit_request(rm, wait)
+        until(lambda: client.status(contact).state is JobState.ACTIVE)
         first = client.callback_allow(lambda *args: told.append(JobState.FAILED))
         second = client.callback_allow(tell)
         for callback in (first, second):

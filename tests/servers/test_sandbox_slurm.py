@@ -211,6 +211,16 @@ def test_the_command_line_starts_and_shows_a_cluster(slurm_grid: Sandbox) -> Non
     assert not Path(about["directory"]).exists()
 
 
+def test_the_daemons_run_under_slurms_own_names(slurm_grid: Sandbox) -> None:
+    # by which they know what they are; Debian's packages have slurmctld-wlm and slurmd-wlm
+    programs = [
+        Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode()
+        for pid in _processes.descendants(slurm_grid.supervisor_pid)
+        if comm(pid).startswith(("slurmctld", "slurmd"))
+    ]
+    assert sorted(Path(name).name for name in programs) == ["slurmctld", *["slurmd"] * 3]
+
+
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("cogkit.sandbox._slurm.SYSTEM_PROGRAMS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))

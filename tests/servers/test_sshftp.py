@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cli import cogkit
-from cogkit.sandbox import Sandbox
+from cogkit.sandbox import Sandbox, _processes
 from pyGlobus.ftpClient import FtpClient, FtpClientConnectionError, FtpClientOperationAttr, Mode
 from pyGlobus.gassCopy import GassCopy
 from waiting import until
@@ -47,10 +48,11 @@ def _no_process_is_left() -> Iterator[None]:
 
 def ssh_processes(parent: int) -> list[str]:
     """The ``ssh`` clients of a process, those that have ended but were not waited for included."""
-    told = subprocess.run(
-        ["ps", "-o", "pid=,stat=,comm=", "--ppid", str(parent)], capture_output=True, text=True
-    )
-    return [line for line in told.stdout.splitlines() if "ssh" in line]
+    found = []
+    for pid in _processes.children().get(parent, ()):
+        with contextlib.suppress(OSError):  # it has just gone
+            found.append(f"{pid} {Path(f'/proc/{pid}/comm').read_text().strip()}")
+    return [line for line in found if "ssh" in line]
 
 
 def test_a_file_goes_up_and_comes_down(ssh_url: str, file: Path, tmp_path: Path) -> None:

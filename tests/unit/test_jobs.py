@@ -66,9 +66,26 @@ def test_relations_without_the_sign_that_joins_them_are_a_job() -> None:
         assert described(text) == expected
 
 
+COMMENTS = ["(* why *)", "(**)", "(***)", "(* a ) b * c ( *)", "(* over\n * lines\n *)"]
+
+
+@pytest.mark.parametrize("comment", COMMENTS)
+def test_a_comment_may_stand_before_a_job_and_anywhere_between_its_words(comment: str) -> None:
+    expected = RSL(executable="/bin/true", count=2)
+    for text in (
+        f"{comment}&(executable=/bin/true)(count=2)",
+        f"\n {comment}\n\t{comment} & {comment} (executable=/bin/true)(count=2)",
+        f"{comment}(executable=/bin/true)(count=2){comment}",
+        f"{comment}\n(executable {comment}= /bin/true{comment})\n{comment}(count=2)\n{comment}\n",
+    ):
+        assert described(text) == expected
+
+
 def test_rsl_that_cannot_be_one_job_is_refused() -> None:
     with pytest.raises(RSLSyntaxError):
         described("&(executable=")
+    with pytest.raises(RSLSyntaxError, match="comment is never closed"):
+        described(" (* why (executable=/bin/true)")
     with pytest.raises(jobs.BadJob, match="multi-request"):
         described("+(&(executable=/bin/true))(&(executable=/bin/true))")
 
@@ -112,6 +129,14 @@ def test_jobs_of_long_ago_are_forgotten(record: jobs.History) -> None:
     record.path.write_text(json.dumps(entries))
     record.add("https://a:1/1/2/", "a", "new")
     assert [entry.command for entry in record] == ["new"]
+
+
+def test_what_another_version_has_entered_is_read(record: jobs.History) -> None:
+    first = record.add("https://a:1/1/1/", "a", "echo 1")
+    entries = json.loads(record.path.read_text())
+    entries["jobs"][0]["sandbox"] = None
+    record.path.write_text(json.dumps(entries))
+    assert list(record) == [first]
 
 
 def test_many_at_once_lose_nothing(record: jobs.History) -> None:

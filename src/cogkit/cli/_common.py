@@ -1,29 +1,29 @@
-"""What all commands share: exit codes, errors, JSON, and help texts.
+"""What all commands share: exit codes, errors, JSON.
 
-A command raises what its work raises; :class:`Group` turns it into one or two
-lines on standard error and an exit code.  A hint for the user goes onto the
-exception as a note (:meth:`BaseException.add_note`) and is printed as the second
-line.
+A command raises what its work raises; :func:`report` turns it into one or two lines on
+standard error and an exit code.  A hint for the user goes onto the exception as a note
+(:meth:`BaseException.add_note`) and is printed as the second line.
 """
 
 from __future__ import annotations
 
+import errno
 import json
-import os
-import re
-import select
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-from typer.core import TyperGroup
+import click
+
+from cogkit.cli._standard import OutputError
+from pyGlobus.urls import shown_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
+    from datetime import datetime
 
 
 class ExitCode(IntEnum):
@@ -37,7 +37,9 @@ class ExitCode(IntEnum):
     DENIED = 5, "permission or authorization denied"
     UNREACHABLE = 6, "server unreachable or timed out: try again"
     JOB_FAILED = 7, "the job failed"
+    OUTPUT = 8, "what it printed could not be written"
     INTERRUPTED = 130, "interrupted"
+    NO_READER = 141, "nobody read what it printed"
     TERMINATED = 143, "terminated"
 
     meaning: str
@@ -54,6 +56,7 @@ class ExitCode(IntEnum):
 #: differ from its base; FAILED only when no class says more.  Classes are named, not
 #: imported, as imports cost time.
 EXIT_CODES = {
+    "cogkit.cli._standard.OutputError": ExitCode.OUTPUT,
     "cogkit.cli._common.Terminated": ExitCode.TERMINATED,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
     "builtins.FileNotFoundError": ExitCode.NOT_FOUND,
@@ -74,13 +77,12 @@ EXIT_CODES = {
     "pyGlobus._core.errors.GlobusException": ExitCode.FAILED,
     "pyGlobus._core.errors.CredentialError": ExitCode.CREDENTIAL,
     "pyGlobus._core.errors.AuthenticationError": ExitCode.DENIED,
+    "pyGlobus._core.errors.GlobusEnvironmentError": ExitCode.USAGE,
     "pyGlobus.ftpClient.errors.FtpClientValueError": ExitCode.USAGE,
     "pyGlobus.gramClient.errors.GramClientValueError": ExitCode.USAGE,
     "pyGlobus.rsl.errors.RSLError": ExitCode.USAGE,
+    "click.exceptions.ClickException": ExitCode.USAGE,
 }
-
-# What a shell reports for a program that SIGPIPE ended.
-_SIGPIPE_STATUS = 128 + 13
 
 
 class Terminated(KeyboardInterrupt):
@@ -95,50 +97,13 @@ class Settings:
     json: bool = False
 
 
-def settings(context: typer.Context) -> Settings:
+def settings(context: click.Context) -> Settings:
     """The settings of this run."""
     root = context.find_root()
     if root.obj is None:
         root.obj = Settings()
     assert isinstance(root.obj, Settings)
     return root.obj
-
-
-def _set_json(context: typer.Context, value: bool) -> bool:
-    settings(context).json = value
-    return value
-
-
-#: The ``--json`` option; a command that takes it prints with :func:`print_json`.
-JsonOption = Annotated[
-    bool,
-    typer.Option("--json", help="Print JSON, also for an error.", callback=_set_json),
-]
-
-
-class Group(TyperGroup):
-    """The root of the commands: here, and only here, exceptions end."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; what it raises becomes an exit code."""
-        try:
-            try:
-                result = super().invoke(ctx)
-            finally:
-                sys.stdout.flush()  # a reader that has gone shows here, not at the very end
-        except (typer.Exit, typer.Abort):
-            raise
-        except (Exception, KeyboardInterrupt) as error:
-            # Typer's usage errors print themselves; they have no public base class.
-            if hasattr(error, "exit_code") and hasattr(error, "show"):
-                raise
-            if isinstance(error, BrokenPipeError) and _stdout_is_broken():
-                raise typer.Exit(_SIGPIPE_STATUS) from None
-            code = report(error, settings(ctx))
-            _drop_what_cannot_be_printed()
-            raise typer.Exit(code) from None
-        else:
-            return result
 
 
 def exit_code(error: BaseException) -> ExitCode | None:
@@ -154,11 +119,18 @@ def report(error: BaseException, how: Settings) -> ExitCode:
     """Print an error in one or two lines on standard error; returns the exit code.
 
     With ``--debug`` the traceback comes first; with ``--json`` an object
-    ``{"error": …, "type": …, "exit_code": …}`` goes to standard output as well.
+    ``{"error": …, "type": …, "exit_code": …}`` goes to standard output as well.  Of a reader that
+    has gone (``| head``) nothing is said but what is noted.
     """
+    if isinstance(error, OutputError) and error.errno == errno.EPIPE:
+        for hint in getattr(error, "__notes__", ()):
+            print(f"cogkit: {hint}", file=sys.stderr)
+        return ExitCode.NO_READER
     code = exit_code(error)
     text = _describe(error)
     hints = [*getattr(error, "__notes__", ()), *filter(None, [getattr(error, "hint", "")])]
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hints.append(f"Try '{error.ctx.command_path} --help'.")
     if code is None:
         text = f"internal error: {type(error).__name__}: {text}"
         hints = hints or ["Run it again with --debug for the details, and please report it."]
@@ -166,16 +138,30 @@ def report(error: BaseException, how: Settings) -> ExitCode:
     if how.debug:
         traceback.print_exception(error)
     print(f"cogkit: {text}", file=sys.stderr)
-    for hint in hints[:1]:
+    for hint in map(shown_in, hints[:1]):
         print(hint[:1].upper() + hint[1:], file=sys.stderr)
     if how.json:
-        print_json({"error": text, "type": type(error).__name__, "exit_code": int(code)})
+        with suppress(OutputError):
+            print_json({"error": text, "type": type(error).__name__, "exit_code": int(code)})
+            sys.stdout.flush()
     return code
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on standard output."""
     print(json.dumps(value, indent=2, default=str))
+
+
+def local_time(when: datetime | None, *, zone: bool = False) -> str:
+    """A time as a user reads it; ``?`` for one that is not known or has no local form."""
+    try:
+        if when is None:
+            return "?"
+        here = when.astimezone()
+        text = here.replace(tzinfo=None).isoformat(" ", "seconds")
+        return f"{text} {here.tzname()}" if zone else text
+    except (OverflowError, ValueError, OSError):  # at the end of the year 9999, or in the year 1
+        return "?"
 
 
 @contextmanager
@@ -186,61 +172,18 @@ def bad_usage() -> Iterator[None]:
     except ValueError as error:
         if exit_code(error) is not None:
             raise  # one that says for itself what it is
-        raise typer.BadParameter(str(error)) from error
-
-
-def epilog(examples: Iterable[str], codes: Iterable[ExitCode] = (), **meanings: str) -> str:
-    """The end of a command's help: examples and exit codes.
-
-    Args:
-        examples: Command lines.
-        codes: The exit codes that it may end with; 0, 1, 2 and 130 always are.
-        meanings: What a code means for this command, such as ``failed="not running"``.
-    """
-    always = {ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.INTERRUPTED}
-    parts = [
-        f"{int(code)} {meanings.get(code.name.lower(), code.meaning)}"
-        for code in sorted(always | set(codes))
-    ]
-    lines = [f"Example: {example}" for example in examples]
-    # Typer ends a paragraph at a blank line only.
-    return "\n\n".join([*lines, "Exit codes: " + ", ".join(parts) + "."])
+        raise click.UsageError(str(error)) from error
 
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "terminated" if isinstance(error, Terminated) else "interrupted"
-    if message := getattr(error, "msg", None):  # pyGlobus': without the hint
+    if isinstance(error, click.ClickException):
+        text = error.format_message().removesuffix(".")
+    elif message := getattr(error, "msg", None):  # pyGlobus': without the hint
         text = str(message)
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:
         text = str(error)
-    # A URL may hold a password, which is nobody's to read.
-    text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1@", text)
-    return " ".join(text.split()) or type(error).__name__
-
-
-def _stdout_is_broken() -> bool:
-    """Whether nobody reads standard output any more; it then goes nowhere."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # errors are reported without asking
-    broken = any(events & select.POLLERR for _, events in poll.poll(0))
-    if broken:
-        _silence_stdout()
-    return broken
-
-
-def _drop_what_cannot_be_printed() -> None:
-    """A full disk under standard output has been told of: the exit code is the error's."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _silence_stdout()
-
-
-def _silence_stdout() -> None:
-    # Python flushes once more at exit, and would complain and end with 120.
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+    return " ".join(shown_in(text).split()) or type(error).__name__

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import typer
-
-from cogkit.cli._common import ExitCode, JsonOption, epilog, print_json
+from cogkit.cli._common import ExitCode, print_json
+from cogkit.cli._parameters import Output, command, flag
 
 if TYPE_CHECKING:
     from cogkit.demo import Tour
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the root."""
-    app.command(
-        epilog=epilog(
-            ["cogkit demo", 'cogkit demo --keep && eval "$(cogkit sandbox env)"'],
-            [ExitCode.UNREACHABLE, ExitCode.JOB_FAILED],
-            failed="the grid could not be started, or a result is wrong",
-        )
-    )(demo)
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """What is left."""
+
+    keep: bool = flag("--keep", help="Leave the grid running.")
 
 
-def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the grid running.")] = False,
-    json: JsonOption = False,
-) -> None:
+@command(
+    Keeping,
+    Output,
+    examples=["cogkit demo", 'cogkit demo --keep && eval "$(cogkit sandbox env)"'],
+    codes=[ExitCode.UNREACHABLE, ExitCode.JOB_FAILED],
+    failed="the grid could not be started, or a result is wrong",
+)
+def demo(keeping: Keeping, output: Output) -> None:
     """Start a grid on this machine and do the main things on it.
 
     Data goes there, a job works on it, the results come back and are checked.  Nothing is
@@ -35,7 +35,8 @@ def demo(
     from cogkit import demo as tour_guide
     from cogkit.progress import bar
 
-    if json:
+    keep = keeping.keep
+    if output.json:
         tour = tour_guide.run(bar=lambda: bar(quiet=True), keep=keep, capture=True)
         steps = [
             {"name": step.name, "detail": step.detail, "seconds": round(step.seconds, 3)}

@@ -4,188 +4,216 @@ from __future__ import annotations
 
 import shlex
 import sys
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from cogkit.cli._common import ExitCode, JsonOption, bad_usage, epilog, print_json
+from cogkit.cli import _standard
+from cogkit.cli._common import ExitCode, bad_usage, print_json
+from cogkit.cli._parameters import Output, argument, command, flag, option, seconds
 
 if TYPE_CHECKING:
-    from cogkit.jobs import Command as JobCommand
+    from cogkit.jobs import Command
 
 CODES = [ExitCode.CREDENTIAL, ExitCode.NOT_FOUND, ExitCode.DENIED, ExitCode.UNREACHABLE]
 
-Command = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[--] COMMAND [ARGUMENT...]",
-        help="What to run there.  A program without a slash is looked for in the PATH there.",
-        show_default=False,
-    ),
-]
-Resource = Annotated[
-    str | None,
-    typer.Option(
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Which gatekeeper."""
+
+    resource: str | None = option(
         "--resource",
         "-r",
         metavar="CONTACT",
         help="The gatekeeper: host[:port][/service][:subject].  Default: the sandbox' "
         "($COGKIT_SANDBOX_GRAM), else $COGKIT_GRAM.",
-    ),
-]
-Environment = Annotated[
-    list[str] | None,
-    typer.Option("--env", "-e", metavar="NAME=VALUE", help="A variable for the job; repeatable."),
-]
-Directory = Annotated[
-    str | None,
-    typer.Option("--dir", "-d", help="Where it runs there.  Default: the home directory."),
-]
-Stdin = Annotated[
-    str | None, typer.Option("--stdin", help="A file there, or a URL, that it reads.")
-]
-StageIn = Annotated[
-    list[str] | None,
-    typer.Option(
+    )
+
+    @property
+    def contact(self) -> str:
+        """It, or the one that the environment names."""
+        from cogkit import jobs
+
+        return self.resource or jobs.default_contact()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What is run."""
+
+    words: tuple[str, ...] = argument(
+        "[--] COMMAND [ARGUMENT...]",
+        several=True,
+        required=False,
+        help="What to run there.  A program without a slash is looked for in the PATH there.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """How it is run."""
+
+    environ: tuple[str, ...] = option(
+        "--env",
+        "-e",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="A variable for the job; repeatable.",
+    )
+    directory: str | None = option(
+        "--dir", "-d", metavar="PATH", help="Where it runs there.  Default: the home directory."
+    )
+    stdin: str | None = option(
+        "--stdin", metavar="PATH|URL", help="A file there, or a URL, that it reads."
+    )
+    stage_in: tuple[str, ...] = option(
         "--stage-in",
         metavar="FILE|URL[=PATH]",
+        multiple=True,
         help="A file that it needs: fetched to PATH there before it runs; the same name by "
         "default, in its directory.  Repeatable.",
-    ),
-]
-StageOut = Annotated[
-    list[str] | None,
-    typer.Option(
+    )
+    stage_out: tuple[str, ...] = option(
         "--stage-out",
         metavar="PATH[=FILE|URL]",
+        multiple=True,
         help="A file that it makes: sent when it has ended; to the same name here by default.  "
         "Repeatable.",
-    ),
-]
-Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many processes.")]
-JobType = Annotated[
-    str | None,
-    typer.Option("--type", metavar="single|multiple|mpi", help="How they are started."),
-]
-Queue = Annotated[str | None, typer.Option("--queue", "-q", help="Of the batch system.")]
-Project = Annotated[
-    str | None, typer.Option("--project", help="Whose allocation the batch system charges.")
-]
-Walltime = Annotated[
-    int | None,
-    typer.Option("--walltime", "-w", metavar="MINUTES", min=1, help="How long it may run."),
-]
-Rsl = Annotated[
-    str | None,
-    typer.Option("--rsl", metavar="FILE|TEXT", help="The job in RSL, instead of a COMMAND."),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option(
+    )
+    count: int = option(
+        "--count",
+        "-n",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=1,
+        help="How many processes.",
+    )
+    job_type: str | None = option(
+        "--type", metavar="single|multiple|mpi", help="How they are started."
+    )
+    queue: str | None = option("--queue", "-q", metavar="NAME", help="Of the batch system.")
+    project: str | None = option(
+        "--project", metavar="NAME", help="Whose allocation the batch system charges."
+    )
+    walltime: int | None = option(
+        "--walltime",
+        "-w",
+        metavar="MINUTES",
+        type=click.IntRange(min=1),
+        help="How long it may run.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rsl:
+    """The job in another form, and whether it runs."""
+
+    rsl: str | None = option(
+        "--rsl", metavar="FILE|TEXT", help="The job in RSL, instead of a COMMAND."
+    )
+    dry_run: bool = flag(
         "--dry-run", help="Only ask the job manager whether it would take the job, and run nothing."
-    ),
-]
-SubmitTimeout = Annotated[
-    float,
-    typer.Option(min=0, metavar="SECONDS", help="How long the server may take; 0: for ever."),
-]
+    )
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the root."""
-    app.command(
-        "run",
-        epilog=epilog(
-            [
-                "cogkit run -- sort -n /data/numbers",
-                "cogkit run --stage-in model.py --stage-out result.csv -- python3 model.py",
-                "cogkit run --rsl job.rsl --json",
-            ],
-            [*CODES, ExitCode.JOB_FAILED],
-            ok="the job is done; its own exit code instead where that is known",
-        ),
-    )(run)
-    app.command(
-        "submit",
-        epilog=epilog(
-            ['job="$(cogkit submit -- sleep 600)"', "cogkit submit --queue long -w 90 -- ./model"],
-            [*CODES, ExitCode.JOB_FAILED],
-            ok="submitted",
-            job_failed="its files could not be staged in",
-        ),
-    )(submit)
+@dataclass(frozen=True, kw_only=True)
+class OutputHere:
+    """Where the output of a job goes that is waited for."""
+
+    stdout: str | None = option(
+        "--stdout", metavar="FILE", help="Its output goes to FILE here; there with --detach."
+    )
+    stderr: str | None = option("--stderr", metavar="FILE", help="As --stdout, for its errors.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutputThere:
+    """Where the output of a job goes that is left to itself."""
+
+    stdout: str | None = option(
+        "--stdout",
+        metavar="PATH|URL",
+        help='Where its output goes: a file there, or a URL.  Default: kept for "cogkit logs".',
+    )
+    stderr: str | None = option("--stderr", metavar="PATH|URL", help="As --stdout, for its errors.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staying:
+    """How long `run` stays with its job."""
+
+    detach: bool = flag("--detach", help='Leave the job to itself: as "cogkit submit".')
+    timeout: float = seconds(
+        "--timeout", default=0, help="Cancel the job after so long; 0, the default: never."
+    )
+    submit_timeout: float = seconds(
+        "--submit-timeout", help="How long the server may take; 0: for ever."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """How long to wait for a server."""
+
+    timeout: float = seconds("--timeout", help="How long the server may take; 0: for ever.")
+
+
+@command(
+    Words,
+    Where,
+    Details,
+    OutputHere,
+    Rsl,
+    Staying,
+    Output,
+    examples=[
+        "cogkit run -- sort -n /data/numbers",
+        "cogkit run --stage-in model.py --stage-out result.csv -- python3 model.py",
+        "cogkit run --rsl job.rsl --json",
+    ],
+    codes=[*CODES, ExitCode.JOB_FAILED],
+    ok="the job is done; its own exit code instead where that is known",
+)
 def run(
-    command: Command = None,
-    resource: Resource = None,
-    env: Environment = None,
-    directory: Directory = None,
-    stdin: Stdin = None,
-    stdout: Annotated[
-        str | None,
-        typer.Option(
-            "--stdout", metavar="FILE", help="Its output goes to FILE here; there with --detach."
-        ),
-    ] = None,
-    stderr: Annotated[
-        str | None, typer.Option("--stderr", metavar="FILE", help="As --stdout, for its errors.")
-    ] = None,
-    stage_in: StageIn = None,
-    stage_out: StageOut = None,
-    count: Count = 1,
-    job_type: JobType = None,
-    queue: Queue = None,
-    project: Project = None,
-    walltime: Walltime = None,
-    rsl: Rsl = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help='Leave the job to itself: as "cogkit submit".')
-    ] = False,
-    dry_run: DryRun = False,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0, metavar="SECONDS", help="Cancel the job after so long; 0, the default: never."
-        ),
-    ] = 0,
-    submit_timeout: SubmitTimeout = 60,
-    json: JsonOption = False,
-) -> None:
+    what: Words,
+    where: Where,
+    details: Details,
+    target: OutputHere,
+    form: Rsl,
+    staying: Staying,
+    output: Output,
+) -> int | None:
     """Run a command there, with its output here; Ctrl-C cancels it.
 
     The output comes as it is printed, where the job finds globus-url-copy; else, and of an RSL,
     when the job has ended: then the job manager sends it.
     """
-    job = _job(
-        rsl, command, env=env, directory=directory, stdin=stdin, stage_in=stage_in,
-        stage_out=stage_out, count=count, job_type=job_type, queue=queue, project=project,
-        walltime=walltime,
-    )  # fmt: skip
-    if dry_run:
-        _check(job, resource, submit_timeout, json=json)
-        return
-    if detach:
-        if timeout:
-            raise typer.BadParameter("--timeout is for a job that is waited for: use --walltime")
-        _submit(job, command, rsl, resource, stdout, stderr, submit_timeout, json=json)
-        return
-    if json and (stdout or stderr):
-        raise typer.BadParameter("--json holds the output: give no --stdout or --stderr")
+    job = _job(what, details, form)
+    if form.dry_run:
+        _check(job, where, staying.submit_timeout, output)
+        return None
+    if staying.detach:
+        if staying.timeout:
+            raise _usage("--timeout is for a job that is waited for: use --walltime")
+        _submit(job, what, form, where, target, staying.submit_timeout, output)
+        return None
+    if output.json and (target.stdout or target.stderr):
+        raise _usage("--json holds the output: give no --stdout or --stderr")
     from cogkit import jobs
 
     outcome = jobs.run(
-        resource or jobs.default_contact(),
+        where.contact,
         job,
-        timeout=timeout or None,
-        submit_timeout=submit_timeout or None,
-        capture=json,
-        stdout=stdout,
-        stderr=stderr,
+        timeout=staying.timeout or None,
+        submit_timeout=staying.submit_timeout or None,
+        capture=output.json,
+        stdout=target.stdout or partial(_standard.write, needs_reader=False),
+        stderr=target.stderr or partial(_standard.write, number=2, needs_reader=False),
     )
-    if json:
+    if output.json:
         print_json(
             {
                 "job": outcome.contact,
@@ -196,153 +224,96 @@ def run(
                 "stderr": (outcome.stderr or b"").decode(errors="backslashreplace"),
             }
         )
-    raise typer.Exit(outcome.exit_code or 0)
+    return outcome.exit_code
 
 
+@command(
+    Words,
+    Where,
+    Details,
+    OutputThere,
+    Rsl,
+    Waiting,
+    Output,
+    examples=['job="$(cogkit submit -- sleep 600)"', "cogkit submit --queue long -w 90 -- ./model"],
+    codes=[*CODES, ExitCode.JOB_FAILED],
+    ok="submitted",
+    job_failed="its files could not be staged in",
+)
 def submit(
-    command: Command = None,
-    resource: Resource = None,
-    env: Environment = None,
-    directory: Directory = None,
-    stdin: Stdin = None,
-    stdout: Annotated[
-        str | None,
-        typer.Option(
-            "--stdout",
-            metavar="PATH|URL",
-            help='Where its output goes: a file there, or a URL.  Default: kept for "cogkit logs".',
-        ),
-    ] = None,
-    stderr: Annotated[
-        str | None,
-        typer.Option("--stderr", metavar="PATH|URL", help="As --stdout, for its errors."),
-    ] = None,
-    stage_in: StageIn = None,
-    stage_out: StageOut = None,
-    count: Count = 1,
-    job_type: JobType = None,
-    queue: Queue = None,
-    project: Project = None,
-    walltime: Walltime = None,
-    rsl: Rsl = None,
-    dry_run: DryRun = False,
-    timeout: SubmitTimeout = 60,
-    json: JsonOption = False,
+    what: Words,
+    where: Where,
+    details: Details,
+    target: OutputThere,
+    form: Rsl,
+    waiting: Waiting,
+    output: Output,
 ) -> None:
     """Submit a job, leave it to itself, and print its contact.
 
     "cogkit jobs" lists it, "cogkit wait", "logs", "status" and "cancel" take its number there or
     its contact.
     """
-    job = _job(
-        rsl, command, env=env, directory=directory, stdin=stdin, stage_in=stage_in,
-        stage_out=stage_out, count=count, job_type=job_type, queue=queue, project=project,
-        walltime=walltime,
-    )  # fmt: skip
-    if dry_run:
-        _check(job, resource, timeout, json=json)
-        return
-    _submit(job, command, rsl, resource, stdout, stderr, timeout, json=json)
+    job = _job(what, details, form)
+    if form.dry_run:
+        _check(job, where, waiting.timeout, output)
+    else:
+        _submit(job, what, form, where, target, waiting.timeout, output)
 
 
-def _check(job: JobCommand | str, resource: str | None, timeout: float, *, json: bool) -> None:
+def _check(job: Command | str, where: Where, timeout: float, output: Output) -> None:
     from cogkit import jobs
 
-    contact = resource or jobs.default_contact()
+    contact = where.contact
     jobs.check(contact, job, timeout=timeout or None)
-    if json:
+    if output.json:
         print_json({"taken": True, "resource": contact})
 
 
 def _submit(
-    job: JobCommand | str,
-    command: list[str] | None,
-    rsl: str | None,
-    resource: str | None,
-    stdout: str | None,
-    stderr: str | None,
+    job: Command | str,
+    what: Words,
+    form: Rsl,
+    where: Where,
+    target: OutputHere | OutputThere,
     timeout: float,
-    *,
-    json: bool,
+    output: Output,
 ) -> None:
     from cogkit import jobs
 
-    contact = resource or jobs.default_contact()
-    submitted = jobs.submit(contact, job, stdout=stdout, stderr=stderr, timeout=timeout or None)
+    contact = where.contact
+    submitted = jobs.submit(
+        contact, job, stdout=target.stdout, stderr=target.stderr, timeout=timeout or None
+    )
     number = None
     try:
-        what = shlex.join(command) if command else str(rsl)
-        number = jobs.history().add(submitted, contact, what).number
+        text = shlex.join(what.words) if what.words else str(form.rsl)
+        number = jobs.history().add(submitted, contact, text).number
     except (OSError, jobs.RecordDamaged) as error:
         # it runs, and its contact must not be lost
         print(f"cogkit: the job was submitted, and is not in the record: {error}", file=sys.stderr)
-    if json:
-        print_json({"job": submitted, "number": number, "resource": contact})
-    else:
-        print(submitted)
+    named = f"it is number {number} of 'cogkit jobs'" if number else submitted
+    with _standard.noting(f"The job was submitted all the same: {named}"):
+        if output.json:
+            print_json({"job": submitted, "number": number, "resource": contact})
+        else:
+            print(submitted)
 
 
-def _job(rsl: str | None, words: list[str] | None, **options: Any) -> JobCommand | str:
+def _job(what: Words, details: Details, form: Rsl) -> Command | str:
     """The job that the command line means."""
     from cogkit import jobs
 
+    if form.rsl is not None:
+        if what.words or details != Details():
+            raise _usage("--rsl says it all: give no COMMAND, and none of its options")
+        return jobs.read_rsl(form.rsl)
+    if not what.words:
+        raise _usage("give a COMMAND, or --rsl")
     with bad_usage():
-        if rsl is not None:
-            if words or any(value for name, value in options.items() if name != "count"):
-                raise ValueError("--rsl says it all: give no COMMAND, and none of its options")
-            if options["count"] != 1:
-                raise ValueError("--rsl says it all: give no --count")
-            return _read_rsl(rsl)
-        if not words:
-            raise ValueError("give a COMMAND, or --rsl")
-        walltime = options["walltime"]
-        job = jobs.Command(
-            words,
-            directory=options["directory"],
-            stdin=options["stdin"],
-            environ=dict(_pair("--env", text) for text in options["env"] or ()),
-            count=options["count"],
-            job_type=options["job_type"],
-            queue=options["queue"],
-            project=options["project"],
-            walltime=timedelta(minutes=walltime) if walltime else None,
-            stage_in=[_staged(text, options["directory"]) for text in options["stage_in"] or ()],
-            stage_out=[
-                (_there(source, options["directory"]), target or Path(source).name)
-                for source, _, target in (
-                    text.partition("=") for text in options["stage_out"] or ()
-                )
-            ],
-        )
-        job.rsl()  # says what is wrong with it, as usage
-        return job
+        given = {one.name: getattr(details, one.name) for one in fields(details)}
+        return jobs.command_from(what.words, **given)
 
 
-def _staged(text: str, directory: str | None) -> tuple[str, str]:
-    """A file to stage in, and its path there."""
-    # a URL may have = in it, and a path there has it hardly
-    source, equals, target = text.rpartition("=")
-    if not equals or ("/" in target and not source):
-        source, target = text, ""
-    return source, _there(target or source.rstrip("/").rpartition("/")[2], directory)
-
-
-def _there(path: str, directory: str | None) -> str:
-    """A path there: relative ones are below the job's directory."""
-    if path.startswith(("/", "~")) or not directory:
-        return path
-    return f"{directory.rstrip('/')}/{path}"
-
-
-def _pair(option: str, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise ValueError(f"{option} takes NAME=VALUE, not {text!r}")
-    return name, value
-
-
-def _read_rsl(text: str) -> str:
-    # an RSL begins with an operator or a parenthesis, and a file's name hardly
-    if text.lstrip()[:1] in ("&", "+", "|", "("):
-        return text
-    return Path(text).read_text()
+def _usage(message: str) -> click.UsageError:
+    return click.UsageError(message, click.get_current_context())

@@ -2,81 +2,72 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from cogkit.cli._common import ExitCode, JsonOption, epilog, print_json
-from cogkit.cli.jobs import CODES, Resource, SubmitTimeout
+from cogkit.cli import _standard
+from cogkit.cli._common import ExitCode, print_json
+from cogkit.cli._parameters import Output, argument, command, flag, seconds
+from cogkit.cli.jobs import CODES, Waiting, Where
 
 if TYPE_CHECKING:
     from cogkit.jobs import Entry
     from pyGlobus.gramClient import JobInfo, JobState
 
-Job = Annotated[
-    str,
-    typer.Argument(
-        metavar="JOB", help='Its number in "cogkit jobs", or the contact that "submit" printed.'
-    ),
-]
-Timeout = Annotated[
-    float,
-    typer.Option(min=0, metavar="SECONDS", help="How long to wait at most; 0: for ever."),
-]
-
 _FORGOTTEN = "its job manager does not know the job (any more)"
 _ASK_TIMEOUT = 10.0
-_TIMEOUT = 60.0
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the root."""
-    app.command("jobs", epilog=epilog(["cogkit jobs"], [ExitCode.CREDENTIAL]))(jobs)
-    app.command(
-        "status",
-        epilog=epilog(
-            ['cogkit status "$job"', "cogkit status --follow 3"],
-            [*CODES, ExitCode.JOB_FAILED],
-            not_found=_FORGOTTEN,
-        ),
-    )(status)
-    app.command(
-        "wait",
-        epilog=epilog(
-            ["cogkit wait 3 && cogkit logs 3"],
-            [*CODES, ExitCode.JOB_FAILED],
-            ok="the job is done; its own exit code instead where that is known",
-            not_found="there is no such job",
-            unreachable=f"still running after --timeout, or {_FORGOTTEN}",
-        ),
-    )(wait)
-    app.command(
-        "logs",
-        epilog=epilog(
-            ["cogkit logs 3", "cogkit logs --follow --stderr 3"],
-            CODES,
-            not_found="it is not kept there: not yet, not any more, or it goes elsewhere",
-        ),
-    )(logs)
-    app.command("cancel", epilog=epilog(['cogkit cancel "$job"'], CODES))(cancel)
-    app.command("clean", epilog=epilog(["cogkit clean 3"], CODES))(clean)
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Which job."""
+
+    job: str = argument(
+        "JOB", help='Its number in "cogkit jobs", or the contact that "submit" printed.'
+    )
 
 
-def jobs(
-    ask: Annotated[
-        bool, typer.Option("--ask/--no-ask", help="Ask the job managers for the states.")
-    ] = True,
-    json: JsonOption = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """Whether job managers are asked."""
+
+    ask: bool = flag("--ask/--no-ask", default=True, help="Ask the job managers for the states.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Following:
+    """Whether a state is followed."""
+
+    follow: bool = flag("--follow", "-f", help="Print each new state, until the job ends.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What is read of a job's output."""
+
+    stderr: bool = flag("--stderr", help="What it printed on standard error.")
+    follow: bool = flag("--follow", "-f", help="Go on until the job ends.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtMost:
+    """How long to wait for a job."""
+
+    timeout: float = seconds("--timeout", default=0, help="How long to wait at most; 0: for ever.")
+
+
+@command(Asking, Output, examples=["cogkit jobs"], codes=[ExitCode.CREDENTIAL])
+def jobs(asking: Asking, output: Output) -> None:
     """List the jobs that were submitted from here in the last 30 days."""
     from cogkit.jobs import history
 
     entries = list(history())
-    states = _states(entries) if ask else ["" for _ in entries]
-    if json:
+    states = _states(entries) if asking.ask else ["" for _ in entries]
+    if output.json:
         print_json(
             [
                 {
@@ -99,108 +90,121 @@ def jobs(
         print(f"{entry.number:>4}  {when}  {state or '-':<11}  {host}  {text}")
 
 
-def status(
-    job: Job,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print each new state, until the job ends.")
-    ] = False,
-    timeout: SubmitTimeout = _TIMEOUT,
-    json: JsonOption = False,
-) -> None:
+@command(
+    Job,
+    Following,
+    Waiting,
+    Output,
+    examples=['cogkit status "$job"', "cogkit status --follow 3"],
+    codes=[*CODES, ExitCode.JOB_FAILED],
+    not_found=_FORGOTTEN,
+)
+def status(which: Job, following: Following, waiting: Waiting, output: Output) -> int | None:
     """Print a job's state: PENDING, ACTIVE, DONE, FAILED, …"""
     from cogkit import jobs
 
-    if follow and json:
-        raise typer.BadParameter("--follow prints states as they come: give no --json")
-    if follow and timeout != _TIMEOUT:
-        raise typer.BadParameter("--follow lasts as long as the job: give no --timeout")
-    contact = jobs.history().contact(job)
-    if follow:
+    if following.follow and output.json:
+        raise _usage("--follow prints states as they come: give no --json")
+    if following.follow and waiting != Waiting():
+        raise _usage("--follow lasts as long as the job: give no --timeout")
+    contact = jobs.history().contact(which.job)
+    if following.follow:
         jobs.wait(contact, on_state=lambda _, state: print(_name(state), flush=True))
-        return
-    told = jobs.status(contact, timeout=timeout or None)
-    if json:
+        return None
+    told = jobs.status(contact, timeout=waiting.timeout or None)
+    if output.json:
         print_json(_described(contact, told))
     else:
         print(_name(told.state))
         if told.failure:
             print(told.failure, file=sys.stderr)
-    if _name(told.state) == "FAILED":
-        raise typer.Exit(ExitCode.JOB_FAILED)
+    return ExitCode.JOB_FAILED if _name(told.state) == "FAILED" else None
 
 
-def wait(job: Job, timeout: Timeout = 0, json: JsonOption = False) -> None:
+@command(
+    Job,
+    AtMost,
+    Output,
+    examples=["cogkit wait 3 && cogkit logs 3"],
+    codes=[*CODES, ExitCode.JOB_FAILED],
+    ok="the job is done; its own exit code instead where that is known",
+    not_found="there is no such job",
+    unreachable=f"still running after --timeout, or {_FORGOTTEN}",
+)
+def wait(which: Job, at_most: AtMost, output: Output) -> int | None:
     """Wait for a job's end; Ctrl-C ends the wait, and not the job."""
     from cogkit import jobs
 
-    contact = jobs.history().contact(job)
-    told = jobs.wait(contact, timeout=timeout or None)
-    if json:
+    contact = jobs.history().contact(which.job)
+    told = jobs.wait(contact, timeout=at_most.timeout or None)
+    if output.json:
         print_json(_described(contact, told))
-    raise typer.Exit(told.exit_code or 0)
+    return told.exit_code
 
 
-def logs(
-    job: Job,
-    stderr: Annotated[
-        bool, typer.Option("--stderr", help="What it printed on standard error.")
-    ] = False,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the job ends.")
-    ] = False,
-    resource: Resource = None,
-    timeout: SubmitTimeout = 60,
-) -> None:
+@command(
+    Job,
+    Reading,
+    Where,
+    Waiting,
+    examples=["cogkit logs 3", "cogkit logs --follow --stderr 3"],
+    codes=CODES,
+    not_found="it is not kept there: not yet, not any more, or it goes elsewhere",
+)
+def logs(which: Job, reading: Reading, where: Where, waiting: Waiting) -> None:
     """Print what a job has printed so far.
 
     A small job fetches it, by the fork job manager of the same gatekeeper.
     """
     from cogkit import jobs
 
-    contact, where = _found(job, resource)
-    sys.stdout.flush()
-    jobs.logs(
-        contact,
-        where,
-        lambda data: _write(1, data),
-        stream="stderr" if stderr else "stdout",
-        follow=follow,
-        timeout=timeout or None,
-    )
+    contact, gatekeeper = _found(which, where)
+    try:
+        jobs.logs(
+            contact,
+            gatekeeper,
+            _standard.write,
+            stream="stderr" if reading.stderr else "stdout",
+            follow=reading.follow,
+            timeout=waiting.timeout or None,
+        )
+    except _standard.OutputError as error:
+        # without what is noted of the small job
+        raise _standard.OutputError(error.errno or 0) from error
 
 
-def cancel(job: Job, timeout: SubmitTimeout = 60, json: JsonOption = False) -> None:
+@command(Job, Waiting, Output, examples=['cogkit cancel "$job"'], codes=CODES)
+def cancel(which: Job, waiting: Waiting, output: Output) -> None:
     """Cancel a job."""
     from cogkit import jobs
 
-    contact = jobs.history().contact(job)
-    jobs.cancel(contact, timeout=timeout or None)
-    if json:
+    contact = jobs.history().contact(which.job)
+    jobs.cancel(contact, timeout=waiting.timeout or None)
+    if output.json:
         print_json({"cancelled": contact})
 
 
-def clean(
-    job: Job, resource: Resource = None, timeout: SubmitTimeout = 60, json: JsonOption = False
-) -> None:
+@command(Job, Where, Waiting, Output, examples=["cogkit clean 3"], codes=CODES)
+def clean(which: Job, where: Where, waiting: Waiting, output: Output) -> None:
     """Cancel a job that goes on yet, remove its output there, and forget it."""
     from cogkit import jobs
 
-    contact, where = _found(job, resource)
-    jobs.clean(contact, where, timeout=timeout or None)
+    contact, gatekeeper = _found(which, where)
+    jobs.clean(contact, gatekeeper, timeout=waiting.timeout or None)
     jobs.history().remove(contact)
-    if json:
+    if output.json:
         print_json({"cleaned": contact})
 
 
-def _found(job: str, resource: str | None) -> tuple[str, str]:
+def _found(which: Job, where: Where) -> tuple[str, str]:
     """The contact of a job, and where it was submitted to."""
     from cogkit import jobs
 
     record = jobs.history()
-    entry = record.find(job)
+    entry = record.find(which.job)
     if entry is not None:
-        return entry.job, resource or entry.resource
-    return record.contact(job), resource or jobs.default_contact()
+        return entry.job, where.resource or entry.resource
+    return record.contact(which.job), where.contact
 
 
 def _states(entries: list[Entry]) -> list[str]:
@@ -235,10 +239,9 @@ def _described(contact: str, told: JobInfo) -> dict[str, Any]:
     }
 
 
-def _write(number: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(number, data) :]
-
-
 def _name(state: JobState) -> str:
     return state.name or str(int(state))
+
+
+def _usage(message: str) -> click.UsageError:
+    return click.UsageError(message, click.get_current_context())

@@ -3,165 +3,208 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from cogkit.cli._common import ExitCode, JsonOption, bad_usage, epilog, print_json
+from cogkit.cli._common import ExitCode, bad_usage, local_time, print_json
+from cogkit.cli._parameters import Group, Output, argument, command, flag, option
 
 if TYPE_CHECKING:
     from pyGlobus.security import Credential
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Proxy credentials: short-lived stand-ins for your certificate.",
-    epilog="Example: cogkit proxy init && cogkit proxy info",
-)
-
-# Files are readable=False below, which means: not for Typer to check.  That they cannot be read is
-# no wrong usage, and pyGlobus says more about it.
-LifetimeOption = Annotated[
-    str | None, typer.Option("--lifetime", metavar="H:M", help="The same as hours and minutes.")
-]
+# No check by click: that a file cannot be read is no wrong usage, and pyGlobus says more about it.
+_PATH: click.Path = click.Path(readable=False, path_type=Path)
 
 
-@app.command(
-    epilog=epilog(
-        ["cogkit proxy init --hours 24", "cogkit proxy init --passphrase-stdin < secret"],
-        [ExitCode.CREDENTIAL],
-        credential="no certificate or key, expired, or a wrong passphrase",
+@dataclass(frozen=True, kw_only=True)
+class Lifetime:
+    """How long a new proxy is valid."""
+
+    hours: float | None = option(
+        "--hours", metavar="N", type=click.FLOAT, help="How long it shall be valid.  Default: 12."
     )
+    lifetime: str | None = option(
+        "--lifetime", metavar="H:M", help="The same as hours and minutes."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needed:
+    """How long a proxy must be valid."""
+
+    hours: float | None = option(
+        "--hours",
+        metavar="N",
+        type=click.FLOAT,
+        help="It must be valid for so long from now on.",
+    )
+    lifetime: str | None = option(
+        "--lifetime", metavar="H:M", help="The same as hours and minutes."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What proxy is made, of what, and where."""
+
+    bits: int = option(
+        "--bits", metavar="N", type=click.INT, default=2048, help="Size of its RSA key."
+    )
+    limited: bool = flag("--limited", help="For data only: job managers refuse it.")
+    path_length: int | None = option(
+        "--path-length",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="How many more proxies may be made of it.  Default: no limit.",
+    )
+    cert: Path | None = option(
+        "--cert",
+        metavar="FILE",
+        type=_PATH,
+        help="Your certificate.  Default: the one that GSI finds.",
+    )
+    key: Path | None = option(
+        "--key",
+        metavar="FILE",
+        type=_PATH,
+        help="Its private key.  Default: the one that GSI finds.",
+    )
+    out: Path | None = option(
+        "--out",
+        metavar="FILE",
+        type=_PATH,
+        help="Where to write it.  Default: $X509_USER_PROXY, or /tmp/x509up_uUID.",
+    )
+    passphrase_stdin: bool = flag(
+        "--passphrase-stdin", help="Read the key's passphrase from standard input."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Which proxy is looked at, and how."""
+
+    file: Path | None = option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        type=_PATH,
+        help="Default: $X509_USER_PROXY, or /tmp/x509up_uUID.",
+    )
+    exists: bool = flag("--exists", help="Print nothing: the exit code says it.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxies:
+    """Which proxies."""
+
+    files: tuple[str, ...] = argument(
+        "FILE...",
+        several=True,
+        required=False,
+        files=True,
+        help="Default: $X509_USER_PROXY, or /tmp/x509up_uUID.",
+    )
+
+
+@command(
+    Lifetime,
+    Wanted,
+    Output,
+    examples=["cogkit proxy init --hours 24", "cogkit proxy init --passphrase-stdin < secret"],
+    codes=[ExitCode.CREDENTIAL],
+    credential="no certificate or key, expired, or a wrong passphrase",
 )
-def init(
-    hours: Annotated[
-        float | None, typer.Option(help="How long it shall be valid.  Default: 12.")
-    ] = None,
-    lifetime: LifetimeOption = None,
-    bits: Annotated[int, typer.Option(help="Size of its RSA key.")] = 2048,
-    limited: Annotated[
-        bool, typer.Option("--limited", help="For data only: job managers refuse it.")
-    ] = False,
-    path_length: Annotated[
-        int | None,
-        typer.Option(min=0, help="How many more proxies may be made of it.  Default: no limit."),
-    ] = None,
-    cert: Annotated[
-        Path | None,
-        typer.Option(readable=False, help="Your certificate.  Default: the one that GSI finds."),
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(readable=False, help="Its private key.  Default: the one that GSI finds."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            readable=False,
-            help="Where to write it.  Default: $X509_USER_PROXY, or /tmp/x509up_uUID.",
-        ),
-    ] = None,
-    passphrase_stdin: Annotated[
-        bool,
-        typer.Option("--passphrase-stdin", help="Read the key's passphrase from standard input."),
-    ] = False,
-    json: JsonOption = False,
-) -> None:
+def init(lifetime: Lifetime, how: Wanted, output: Output) -> None:
     """Make a proxy from your certificate and key.
 
     The passphrase is asked for only when the key is encrypted.
     """
-    wanted = _duration(hours, lifetime) or timedelta(hours=12)
+    wanted = _duration(lifetime) or timedelta(hours=12)
     from pyGlobus import security
 
-    ask = _read_passphrase if passphrase_stdin else _ask_passphrase
-    issuer = security.Credential.load_pair(cert, key, passphrase=ask)
+    ask = _read_passphrase if how.passphrase_stdin else _ask_passphrase
+    issuer = security.Credential.load_pair(how.cert, how.key, passphrase=ask)
     with bad_usage():
         proxy = security.create_proxy(
-            issuer, lifetime=wanted, bits=bits, limited=limited, path_length=path_length
+            issuer,
+            lifetime=wanted,
+            bits=how.bits,
+            limited=how.limited,
+            path_length=how.path_length,
         )
-    proxy.write(out or security.proxy_path())
-    if json:
+    proxy.write(how.out or security.proxy_path())
+    if output.json:
         print_json(_about(proxy))
         return
     print(f"Proxy of   {proxy.identity}")
-    print(f"Until      {_local_time(proxy)}")
+    print(f"Until      {local_time(proxy.not_after, zone=True)}")
     print(f"File       {proxy.path}")
     if proxy.time_left < wanted - timedelta(minutes=2):
         print("Your certificate ends then: renew it soon.", file=sys.stderr)
 
 
-@app.command(
-    epilog=epilog(
-        ["cogkit proxy info", "cogkit proxy info --exists --hours 2 || cogkit proxy init"],
-        [ExitCode.CREDENTIAL],
-        ok="a valid proxy",
-        credential="no proxy, or expired, or (--hours, --lifetime) not valid for so long",
-    )
+@command(
+    Shown,
+    Needed,
+    Output,
+    examples=["cogkit proxy info", "cogkit proxy info --exists --hours 2 || cogkit proxy init"],
+    codes=[ExitCode.CREDENTIAL],
+    ok="a valid proxy",
+    credential="no proxy, or expired, or (--hours, --lifetime) not valid for so long",
 )
-def info(
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file", "-f", readable=False, help="Default: $X509_USER_PROXY, or /tmp/x509up_uUID."
-        ),
-    ] = None,
-    exists: Annotated[
-        bool, typer.Option("--exists", help="Print nothing: the exit code says it.")
-    ] = False,
-    hours: Annotated[
-        float | None, typer.Option(help="It must be valid for so long from now on.")
-    ] = None,
-    lifetime: LifetimeOption = None,
-    json: JsonOption = False,
-) -> None:
+def info(shown: Shown, lifetime: Needed, output: Output) -> int | None:
     """Show a proxy, and whether it is still valid."""
-    needed = _duration(hours, lifetime) or timedelta(0)
+    needed = _duration(lifetime) or timedelta(0)
     from pyGlobus import security
     from pyGlobus.globusException import CredentialError
 
     try:
-        proxy = security.Credential.load(file or security.proxy_path())
+        proxy = security.Credential.load(shown.file or security.proxy_path())
     except CredentialError:
-        if exists:
-            raise typer.Exit(ExitCode.CREDENTIAL) from None
+        if shown.exists:
+            return ExitCode.CREDENTIAL
         raise
-    valid = proxy.time_left > needed
-    if not exists:
+    if not shown.exists:
         about = _about(proxy)
-        if json:
+        if output.json:
             print_json(about)
         else:
             _print_about(about, proxy)
-    if not valid:
-        raise typer.Exit(ExitCode.CREDENTIAL)
+    return None if proxy.time_left > needed else ExitCode.CREDENTIAL
 
 
-@app.command(
-    epilog=epilog(
-        ["cogkit proxy destroy"],
-        [ExitCode.NOT_FOUND, ExitCode.DENIED, ExitCode.CREDENTIAL],
-        not_found="there is no such proxy",
-        credential="not a plain file; left alone",
-    )
+@command(
+    Proxies,
+    Output,
+    examples=["cogkit proxy destroy"],
+    codes=[ExitCode.NOT_FOUND, ExitCode.DENIED, ExitCode.CREDENTIAL],
+    not_found="there is no such proxy",
+    credential="not a plain file; left alone",
 )
-def destroy(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(readable=False, help="Default: $X509_USER_PROXY, or /tmp/x509up_uUID."),
-    ] = None,
-    json: JsonOption = False,
-) -> None:
+def destroy(which: Proxies, output: Output) -> None:
     """Overwrite proxies and remove them."""
     from pyGlobus import security
 
-    gone = [str(security.destroy_proxy(file)) for file in files or [security.proxy_path()]]
-    if json:
+    gone = [str(security.destroy_proxy(file)) for file in which.files or [security.proxy_path()]]
+    if output.json:
         print_json({"destroyed": gone})
 
 
-def _duration(hours: float | None, lifetime: str | None) -> timedelta | None:
+proxy = Group(
+    "proxy",
+    {"init": init, "info": info, "destroy": destroy},
+    help="Proxy credentials: short-lived stand-ins for your certificate.",
+    epilog="Example: cogkit proxy init && cogkit proxy info",
+)
+
+
+def _duration(given: Lifetime | Needed) -> timedelta | None:
+    hours, lifetime = given.hours, given.lifetime
     with bad_usage():
         if hours is not None and lifetime is not None:
             raise ValueError("give --hours or --lifetime, not both")
@@ -225,11 +268,7 @@ def _print_about(about: dict[str, Any], proxy: Credential) -> None:
         ("strength", f"{about['strength']} bits, {about['key_type']}"),
         ("path", about["path"]),
         ("path length", "no limit" if length is None else length),
-        ("until", _local_time(proxy)),
+        ("until", local_time(proxy.not_after, zone=True)),
         ("time left", f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if left else "expired"),
     ):
         print(f"{label:<12} {value}")
-
-
-def _local_time(proxy: Credential) -> str:
-    return proxy.not_after.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

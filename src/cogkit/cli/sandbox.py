@@ -3,60 +3,56 @@
 from __future__ import annotations
 
 import signal
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from cogkit.cli._common import ExitCode, JsonOption, epilog, print_json
+from cogkit.cli._common import ExitCode, print_json
+from cogkit.cli._parameters import Group, Output, command, flag, option
+from cogkit.cli._standard import OutputError, noting
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="A whole grid on this machine, for trials and tests: no root, no traces.",
-    epilog='Example: cogkit sandbox up && eval "$(cogkit sandbox env)"',
-)
 
-DirectoryOption = Annotated[
-    Path | None,
-    typer.Option(
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """Which sandbox."""
+
+    directory: Path | None = option(
         "--dir",
         metavar="DIR",
+        type=click.Path(readable=False, path_type=Path),
         help="The sandbox' directory. Default: $COGKIT_SANDBOX_DIR, else the only one running.",
-    ),
-]
-
-
-@app.command(
-    epilog=epilog(
-        ['cogkit sandbox up && eval "$(cogkit sandbox env)" && cogkit sandbox status'],
-        failed="the grid could not be started; nothing of it is left",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fresh:
+    """What is started, and where."""
+
+    directory: Path | None = option(
+        "--dir",
+        metavar="DIR",
+        type=click.Path(readable=False, path_type=Path),
+        help="Keep its files here: a new or empty directory. Default: a new one in $TMPDIR.",
+    )
+    ssh: bool = flag("--ssh", help="With an OpenSSH server too, for sshftp:// URLs.")
+    slurm: int = option(
+        "--slurm",
+        metavar="N",
+        type=click.IntRange(min=0, max=64),
+        default=0,
+        help="With a Slurm cluster of N nodes too, and GRAM's job manager for it.",
+    )
+
+
+@command(
+    Fresh,
+    Output,
+    examples=['cogkit sandbox up && eval "$(cogkit sandbox env)" && cogkit sandbox status'],
+    failed="the grid could not be started; nothing of it is left",
 )
-def up(
-    directory: Annotated[
-        Path | None,
-        typer.Option(
-            "--dir",
-            metavar="DIR",
-            help="Keep its files here: a new or empty directory. Default: a new one in $TMPDIR.",
-        ),
-    ] = None,
-    ssh: Annotated[
-        bool, typer.Option("--ssh", help="With an OpenSSH server too, for sshftp:// URLs.")
-    ] = False,
-    slurm: Annotated[
-        int,
-        typer.Option(
-            "--slurm",
-            metavar="N",
-            min=0,
-            max=64,
-            help="With a Slurm cluster of N nodes too, and GRAM's job manager for it.",
-        ),
-    ] = 0,
-    json: JsonOption = False,
-) -> None:
+def up(fresh: Fresh, output: Output) -> None:
     """Start a grid in the background.
 
     It has a certificate authority, a user with a proxy, a GridFTP server and a GRAM
@@ -64,13 +60,16 @@ def up(
     """
     from cogkit.sandbox import Sandbox
 
-    with Sandbox(directory, ssh=ssh, slurm_nodes=slurm) as grid:
+    with Sandbox(fresh.directory, ssh=fresh.ssh, slurm_nodes=fresh.slurm) as grid:
         try:
             grid.detach()
             # It is up.  A Ctrl-C while this is said would be told as a failure, and leave it.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            _announce(grid.describe(), json=json)
+            with noting("The grid is up all the same: see 'cogkit sandbox status'"):
+                _announce(grid.describe(), json=output.json)
+        except OutputError:
+            raise
         except BaseException:
             grid.down()
             raise
@@ -91,32 +90,31 @@ def _announce(about: dict[str, Any], *, json: bool) -> None:
         print(f"  user     {about['user']['subject']}")
         print('Use it:    eval "$(cogkit sandbox env)"')
         print("End it:    cogkit sandbox down")
-    sys.stdout.flush()
 
 
-@app.command(
-    epilog=epilog(
-        ["cogkit sandbox status --json"],
-        ok="running",
-        failed="not running",
-    )
+@command(
+    Which,
+    Output,
+    examples=["cogkit sandbox status --json"],
+    ok="running",
+    failed="not running",
 )
-def status(directory: DirectoryOption = None, json: JsonOption = False) -> None:
+def status(which: Which, output: Output) -> int | None:
     """Say whether a grid is running, and where."""
     from cogkit.sandbox import NoSandbox, Sandbox
 
     try:
-        with Sandbox.attach(directory) as grid:
+        with Sandbox.attach(which.directory) as grid:
             about = grid.describe()
     except NoSandbox as error:
-        if json:
+        if output.json:
             print_json({"running": False, "reason": str(error)})
         else:
             print(str(error))
-        raise typer.Exit(ExitCode.FAILED) from None
-    if json:
+        return ExitCode.FAILED
+    if output.json:
         print_json({"running": True, **about})
-        return
+        return None
     print(f"A grid is running in {about['directory']}")
     for server in about["servers"]:
         state = f"pid {server['pid']}" if server["pid"] else "not running"
@@ -124,37 +122,44 @@ def status(directory: DirectoryOption = None, json: JsonOption = False) -> None:
         print(f"  {server['name']:<12} {place:<16} {state}")
     if about["slurm"]:
         print(f"  Slurm's commands are in {about['slurm']['commands']}")
+    return None
 
 
-@app.command(
-    epilog=epilog(['eval "$(cogkit sandbox env)"'], failed="not running"),
-)
-def env(directory: DirectoryOption = None, json: JsonOption = False) -> None:
+@command(Which, Output, examples=['eval "$(cogkit sandbox env)"'], failed="not running")
+def env(which: Which, output: Output) -> None:
     """Print the variables that lead Globus programs to the grid, for a POSIX shell."""
     import shlex
 
     from cogkit.sandbox import Sandbox
 
-    with Sandbox.attach(directory) as grid:
+    with Sandbox.attach(which.directory) as grid:
         environ = grid.environ
-    if json:
+    if output.json:
         print_json(environ)
         return
     for name, value in environ.items():
         print(f"export {name}={shlex.quote(value)}")
 
 
-@app.command(
-    epilog=epilog(["cogkit sandbox down"], failed="not running, or something would not go"),
+@command(
+    Which, Output, examples=["cogkit sandbox down"], failed="not running, or something would not go"
 )
-def down(directory: DirectoryOption = None, json: JsonOption = False) -> None:
+def down(which: Which, output: Output) -> None:
     """End a grid: its servers, its jobs, and its files."""
     from cogkit.sandbox import Sandbox
 
-    grid = Sandbox.attach(directory)
+    grid = Sandbox.attach(which.directory)
     path = grid.directory
     grid.down()
-    if json:
+    if output.json:
         print_json({"down": str(path)})
     else:
         print(f"The grid in {path} is gone")
+
+
+sandbox = Group(
+    "sandbox",
+    {"up": up, "status": status, "env": env, "down": down},
+    help="A whole grid on this machine, for trials and tests: no root, no traces.",
+    epilog='Example: cogkit sandbox up && eval "$(cogkit sandbox env)"',
+)

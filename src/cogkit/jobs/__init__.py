@@ -24,6 +24,7 @@ from ._errors import BadJob, JobError, JobFailed, JobLost
 from ._record import Entry, History, RecordDamaged, UnknownJob, history
 from ._remote import cancel, clean, logs, status, submit, wait
 from ._run import Outcome, run
+from ._written import command_from, read_rsl
 
 __all__ = [
     "BadJob",
@@ -41,9 +42,11 @@ __all__ = [
     "cancel",
     "check",
     "clean",
+    "command_from",
     "default_contact",
     "history",
     "logs",
+    "read_rsl",
     "run",
     "status",
     "submit",

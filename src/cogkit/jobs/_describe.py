@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from urllib.parse import quote
 from cogkit.jobs._errors import BadJob
 from cogkit.jobs._output import Channel, live
 from pyGlobus.rsl import RSL, Operator
+from pyGlobus.urls import shown_in
 
 __all__ = ["Command", "Job", "NoContact", "default_contact", "described", "is_url", "staged"]
 
@@ -36,7 +37,7 @@ def default_contact() -> str:
     raise NoContact("no gatekeeper is named: give --resource CONTACT, or set COGKIT_GRAM to one")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Command:
     """A command line to run there, every word as it is given, and what it needs.
 
@@ -73,6 +74,10 @@ class Command:
     """Files there that are removed in the end."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Any others of GRAM's, as `RSL` takes them."""
+
+    def __repr__(self) -> str:
+        given = (f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
+        return shown_in(f"Command({', '.join(given)})")
 
     def rsl(self, channel: Channel | None = None) -> RSL:
         """The job in RSL.
@@ -127,14 +132,26 @@ def described(job: Job) -> Command | RSL:
         BadJob: It is a multi-request (``+``), which GRAM takes apart no more.
     """
     if isinstance(job, str):
-        text = job.strip()
-        # job managers take relations without the & before them, which RSL itself does not
-        job = RSL.parse("&" + text if text.startswith("(") else text)
+        job = RSL.parse(_joined(job.strip()))
     if isinstance(job, RSL):
         if job.tree.operator is Operator.MULTIREQ:
             raise BadJob("a multi-request (+) cannot be run as one job: submit each part")
         return job
     return job if isinstance(job, Command) else Command(job)
+
+
+# Blanks and comments, in front of the first word of RSL.
+_BLANK = re.compile(r"(?:[ \t\n]+|\(\*.*?\*\))*", re.DOTALL)
+
+
+def _joined(text: str) -> str:
+    """The text with the ``&`` that users leave out before relations, and that RSL asks for."""
+    blank = _BLANK.match(text)
+    begin = blank.end() if blank else 0
+    # a comment that is never closed begins with a parenthesis too: the parser tells what is wrong
+    if text.startswith("(", begin) and not text.startswith("(*", begin):
+        return f"{text[:begin]}&{text[begin:]}"
+    return text
 
 
 def is_url(text: str) -> bool:

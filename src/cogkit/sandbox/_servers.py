@@ -54,6 +54,25 @@ def find_programs() -> dict[str, str]:
     return {name: program for name, program in found.items() if program}
 
 
+def unpacked_libraries(program: str) -> str:
+    """``LD_LIBRARY_PATH`` for a program whose package was unpacked and not installed.
+
+    The libraries that it needs may have been unpacked beside it: then they are in the folders
+    of the same tree in which they would be in the system's.
+
+    Args:
+        program: Its path, such as ``/opt/slurm/usr/sbin/slurmd``.
+
+    Returns:
+        The folders, joined by colons; empty for an installed program.
+    """
+    root = Path(program).parents[2]
+    if root == Path("/"):
+        return ""
+    folders = [root / "usr/lib64", root / "usr/lib", *sorted(root.glob("usr/lib/*-linux-*"))]
+    return os.pathsep.join(str(folder) for folder in folders if folder.is_dir())
+
+
 def server_environ(layout: Layout, sandbox_id: str) -> dict[str, str]:
     """What the servers inherit: nothing that belongs to the user's own grid."""
     environ = {

@@ -29,7 +29,7 @@ from cogkit.sandbox import _processes
 from cogkit.sandbox._errors import ProgramsMissing, SandboxError
 from cogkit.sandbox._layout import Layout, account
 from cogkit.sandbox._records import MARK
-from cogkit.sandbox._servers import LOOPBACK, SYSTEM_PROGRAMS, Server
+from cogkit.sandbox._servers import LOOPBACK, SYSTEM_PROGRAMS, Server, unpacked_libraries
 
 #: What each node says of itself, whatever this machine has.
 NODE_CPUS = 2
@@ -130,9 +130,9 @@ def find_slurm() -> SlurmPrograms:
         raise _missing(["GRAM's slurm.pm"])
     validation = "share/globus/globus_gram_job_manager/slurm.rvf"
     above = next(parent for parent in perl.parents if parent.name == "usr")
-    libraries = ""  # those that are installed are found without
-    if root != Path("/"):
-        libraries = os.pathsep.join(map(str, (plugins, plugins.parent)))
+    libraries = unpacked_libraries(str(slurmd))
+    if libraries:
+        libraries = os.pathsep.join((str(plugins), libraries))  # libslurmfull is there
     return SlurmPrograms(
         munged=programs["munged"],
         slurmctld=programs["slurmctld"],
@@ -194,13 +194,8 @@ class SlurmCluster:
             MARK: environ[MARK],
         }
         self.munge = Munge("munge", layout, inherited, program=programs.munged)
-        self.controller = SlurmController(
-            "slurmctld", layout, inherited, program=programs.slurmctld
-        )
-        self.nodes = [
-            SlurmNode(f"n{number}", layout, inherited, programs=programs)
-            for number in range(1, nodes + 1)
-        ]
+        self.controller = SlurmController("slurmctld", layout, inherited)
+        self.nodes = [SlurmNode(f"n{number}", layout, inherited) for number in range(1, nodes + 1)]
         self._mark = environ[MARK]
 
     @property
@@ -229,8 +224,9 @@ class SlurmCluster:
     def configure(self) -> None:
         """Write its directory, once the servers have their ports."""
         folder = self.layout.slurm
-        for name in ("", "bin", "state", "etc/globus"):
+        for name in ("", "bin", "sbin", "state", "etc/globus"):
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._place_daemons()
         for server in (self.controller, *self.nodes):
             server.reserve_port()
         for node in self.nodes:
@@ -244,6 +240,23 @@ class SlurmCluster:
             (folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
         self._write_scripts()
         self._configure_gram()
+
+    def _place_daemons(self) -> None:
+        """Give Slurm's daemons their own names, and each node a slurmstepd that bears its marks.
+
+        They know by the name they were started with which of them they are
+        (``running_in_slurmctld()`` in ``slurm_protocol_defs.c``), and as ``slurmctld-wlm``, which
+        Debian calls it, 24.11's ends with "certmgr plugin only allowed on slurmctld and slurmd".
+
+        slurmstepd writes its title over its environment (``setproctitle.c``), in 24.11 over all
+        of it.  So it is a copy, whose path, which the kernel knows, has the marks in it.
+        """
+        programs = self.programs
+        for name, program in (("slurmctld", programs.slurmctld), ("slurmd", programs.slurmd)):
+            (self.layout.slurm / "sbin" / name).symlink_to(program)
+        for node in self.nodes:
+            node.slurmstepd.parent.mkdir(mode=0o700, parents=True)
+            shutil.copy(programs.slurmstepd, node.slurmstepd)
 
     def _conf(self) -> list[str]:
         folder, logs, owner = self.layout.slurm, self.layout.logs, account()
@@ -276,8 +289,9 @@ class SlurmCluster:
             "SchedulerParameters=batch_sched_delay=0,sched_interval=1",
             # a job whose node dies is over, and not run a second time in two minutes
             "JobRequeue=0",
-            # a node that comes back works again, whatever it went for
-            "ReturnToService=2",
+            # a node that was silent works again when it is back; with 2, one that was powered off
+            # would do so at an answer from before, which slurmctld reads up to a second later
+            "ReturnToService=1",
             # seconds until a silent node is given up, and from SIGTERM to SIGKILL
             "SlurmdTimeout=10",
             "KillWait=2",
@@ -430,15 +444,9 @@ class SlurmController(_SlurmDaemon):
 
     kind = "slurmctld"
 
-    def __init__(
-        self, name: str, layout: Layout, environ: Mapping[str, str], *, program: str
-    ) -> None:
-        super().__init__(name, layout, environ)
-        self._program = program
-
     def start(self) -> None:
         """Start it in the foreground, with the state that an earlier one left."""
-        self._spawn([self._program, "-D"])
+        self._spawn([f"{self.layout.slurm}/sbin/slurmctld", "-D"])
 
     def is_ready(self) -> bool:
         """Whether it says so itself."""
@@ -450,23 +458,26 @@ class SlurmNode(_SlurmDaemon):
 
     kind = "slurmd"
 
-    def __init__(
-        self, name: str, layout: Layout, environ: Mapping[str, str], *, programs: SlurmPrograms
-    ) -> None:
+    def __init__(self, name: str, layout: Layout, environ: Mapping[str, str]) -> None:
         # at the end, which slurmstepd does not write over; see SlurmCluster
-        mark = {_NODE_MARK: name, MARK: environ[MARK]}
-        super().__init__(name, layout, {k: v for k, v in environ.items() if k != MARK} | mark)
-        self._programs = programs
+        marks = {_NODE_MARK: name, MARK: environ[MARK]}
+        super().__init__(name, layout, {k: v for k, v in environ.items() if k != MARK} | marks)
+        folders = (f"{variable}={value}" for variable, value in marks.items())
+        self.slurmstepd = layout.slurm.joinpath("sbin", *folders, "slurmstepd")
+        self._powered_off = False
 
     def start(self) -> None:
         """Start it in the foreground."""
-        self._spawn([self._programs.slurmd, "-D", "-N", self.name, "-d", self._programs.slurmstepd])
+        slurmd = f"{self.layout.slurm}/sbin/slurmd"
+        self._spawn([slurmd, "-D", "-N", self.name, "-d", str(self.slurmstepd)])
 
     def is_ready(self) -> bool:
         """Whether the controller would give it a job."""
         if not self._accepts():
             return False
-        state = self._command("sinfo", "--noheader", "--nodes", self.name, "--format", "%T").strip()
+        state = self._state()
+        if self._powered_off and state.startswith("down"):
+            self._command("scontrol", "update", f"NodeName={self.name}", "State=RESUME")
         return state in ("idle", "mixed", "allocated")
 
     def kill(self) -> None:
@@ -483,11 +494,16 @@ class SlurmNode(_SlurmDaemon):
         """
         self.kill()
         _processes.kill_marked({MARK: self.environ[MARK], _NODE_MARK: self.name})
+        self._powered_off = True
         reason = ("State=DOWN", "Reason=powered off")
         self._command("scontrol", "update", f"NodeName={self.name}", *reason)
-        state = self._command("sinfo", "--noheader", "--nodes", self.name, "--format", "%T")
+        state = self._state()
         if not state.startswith("down"):
             raise SandboxError(f"slurmctld was not to be told that {self.name} is down: {state}")
+
+    def _state(self) -> str:
+        """What the controller says of it, such as ``idle``."""
+        return self._command("sinfo", "--noheader", "--nodes", self.name, "--format", "%T").strip()
 
 
 def _write_script(path: Path, text: str) -> None:

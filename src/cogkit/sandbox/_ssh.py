@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cogkit.sandbox._errors import ProgramsMissing
 from cogkit.sandbox._layout import Layout, account, is_grid_variable
 from cogkit.sandbox._records import MARK
-from cogkit.sandbox._servers import LOOPBACK, SYSTEM_PROGRAMS, Server, greets
+from cogkit.sandbox._servers import LOOPBACK, SYSTEM_PROGRAMS, Server, greets, unpacked_libraries
 
 #: Where an sshd of root puts the part of it that talks to strangers; compiled in.
 _PRIVILEGE_SEPARATION = Path("/run/sshd")
@@ -39,7 +39,9 @@ def find_sshd() -> str:
     sshd = shutil.which("sshd", path=path)
     if sshd is None:
         raise ProgramsMissing("OpenSSH's server is not installed; the package is openssh-server")
-    needed = subprocess.run([sshd, "-V"], capture_output=True, text=True, check=False)
+    needed = subprocess.run(
+        [sshd, "-V"], env=_environ(sshd), capture_output=True, text=True, check=False
+    )
     if "error while loading shared libraries" in needed.stderr:
         raise ProgramsMissing(
             f"{sshd} cannot run: {needed.stderr.strip().rpartition('libraries: ')[2]}"
@@ -54,6 +56,12 @@ def find_sshd() -> str:
                 "--shell /usr/sbin/nologin sshd"
             ) from None
     return sshd
+
+
+def _environ(sshd: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment, with what leads an sshd that was only unpacked to its libraries."""
+    libraries = unpacked_libraries(sshd)
+    return {**environ, **({"LD_LIBRARY_PATH": libraries} if libraries else {})}
 
 
 class SSHServer(Server):
@@ -80,7 +88,7 @@ class SSHServer(Server):
         sshd: str,
         gridftp: str,
     ) -> None:
-        super().__init__(name, layout, environ, port)
+        super().__init__(name, layout, _environ(sshd, environ), port)
         self._sshd = sshd
         self._gridftp = gridftp
 

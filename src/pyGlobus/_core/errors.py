@@ -12,6 +12,7 @@ The tree (public names are in `pyGlobus.globusException`)::
       AuthenticationError               the two sides do not accept each other's credential
       OperationCancelledError
       HandleClosedError                 (also ValueError, as for a closed file)
+      GlobusEnvironmentError            (also ValueError)
       GlobusForkError, GlobusDeadlockError (also RuntimeError)
       FtpClientException, GramClientException, GassServerEZException, ...
         each with subclasses that are also FileNotFoundError, PermissionError, ...
@@ -28,6 +29,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._native import ffi, lib
+from .environment import blamed
+from .passwords import shown_in
 
 __all__ = [
     "AuthenticationError",
@@ -36,6 +39,7 @@ __all__ = [
     "CredentialError",
     "ErrorClasses",
     "GlobusDeadlockError",
+    "GlobusEnvironmentError",
     "GlobusException",
     "GlobusForkError",
     "GlobusTimeoutError",
@@ -90,6 +94,8 @@ class GlobusException(Exception):
         transient: bool = False,
         hint: str = "",
     ) -> None:
+        # whatever Globus and callers put into it: a password is in no message
+        msg = shown_in(msg)
         super().__init__(msg)
         self.msg = msg
         self.code = code
@@ -139,6 +145,10 @@ class GlobusTimeoutError(GlobusException, TimeoutError):
 
 class HandleClosedError(GlobusException, ValueError):
     """A handle was used after `close()`."""
+
+
+class GlobusEnvironmentError(GlobusException, ValueError):
+    """A variable that Globus reads, such as ``GLOBUS_TCP_PORT_RANGE``, is malformed."""
 
 
 class GlobusForkError(GlobusException, RuntimeError):
@@ -246,7 +256,7 @@ def _cause(error: Any) -> Cause:
         where = text_of(lib.globus_error_openssl_error_get_library(error))
         reason = text_of(lib.globus_error_openssl_error_get_reason(error))
         return Cause(library, "openssl", 0, ": ".join(part for part in (where, reason) if part))
-    text = _take_text(lib.globus_object_printable_to_string(error)).strip()
+    text = shown_in(_take_text(lib.globus_object_printable_to_string(error)).strip())
     if is_a(lib.GLOBUS_ERROR_TYPE_FTP):
         return Cause(library, "ftp", lib.globus_error_ftp_error_get_code(error), text)
     if is_a(lib.GLOBUS_ERROR_TYPE_GSSAPI):
@@ -411,6 +421,8 @@ def make_error(
         Concept.AUTHENTICATION: AuthenticationError,
     }.get(concept, classes[Concept.OTHER])
     reason = _reason(causes)
+    if variable := _variable_behind(causes):
+        reason += f": {variable}"
     replied = [cause for cause in causes if cause.kind == "ftp"]
     code = next((cause.code for cause in [*replied, *causes] if cause.code), None)
     error = cls(
@@ -425,6 +437,16 @@ def make_error(
         error.errno = ERRNO_OF_CONCEPT.get(concept)
         error.strerror = reason
     return error
+
+
+def _variable_behind(causes: tuple[Cause, ...]) -> str:
+    return blamed(
+        "".join(cause.message for cause in causes),
+        address_in_use=any(
+            cause.kind == "errno" and cause.code in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+            for cause in causes
+        ),
+    )
 
 
 def _reason(causes: tuple[Cause, ...]) -> str:

@@ -14,6 +14,7 @@ from .errors import (
     GlobusTimeoutError,
     OperationCancelledError,
 )
+from .passwords import shown_in
 from .runtime import Timer, log, runtime
 
 __all__ = ["Operation"]
@@ -81,7 +82,7 @@ class Operation(Generic[T]):
             keep: what C points at, kept alive until then.
             progress: bytes moved so far.
         """
-        self.what = what
+        self.what = shown_in(what)
         self._convert = convert
         self._abort = abort
         self._settled = settled

@@ -33,7 +33,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._native import ffi, lib
-from .errors import GlobusException, GlobusForkError, text_of
+from .environment import malformed
+from .errors import GlobusEnvironmentError, GlobusException, GlobusForkError, text_of
 
 __all__ = ["log", "runtime", "signals_held"]
 
@@ -147,6 +148,8 @@ class Runtime:
             raise GlobusException("the interpreter is shutting down: no new Globus work")
 
     def _start(self) -> None:
+        if reason := malformed():
+            raise GlobusEnvironmentError(reason)
         if lib.globus_thread_set_model(b"pthread") != 0:
             raise GlobusException(
                 "Globus already runs without threads in this process",

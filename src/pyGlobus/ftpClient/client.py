@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._core.buffers import urls
+from .._core.buffers import shown, urls
 from .._native import lib
 from .errors import check_ftp
 from .files import FtpFiles
@@ -55,7 +55,7 @@ class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
         self._require_open()
         check_ftp(
             lib.globus_ftp_client_handle_cache_url_state(self._session.pointer, urls(url)[0]),
-            f"cache of {url}",
+            f"cache of {shown(url)}",
         )
 
     def flush_url_state(self, url: str) -> None:
@@ -63,5 +63,5 @@ class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
         self._require_open()
         check_ftp(
             lib.globus_ftp_client_handle_flush_url_state(self._session.pointer, urls(url)[0]),
-            f"cache of {url}",
+            f"cache of {shown(url)}",
         )

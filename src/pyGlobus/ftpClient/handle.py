@@ -76,6 +76,8 @@ class Session:
         self.pointer = self._new_handle()
 
     def _new_handle(self) -> Any:
+        self.away = False
+        """Whether a session may be elsewhere than in its login directory (CWD)."""
         pointer = ffi.new("globus_ftp_client_handle_t *")
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.plugins.owning())

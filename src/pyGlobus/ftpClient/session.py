@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException
+from .._core.ftpurls import is_relative
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import runtime
@@ -84,10 +85,6 @@ class Transfer:
     end: int = -1
     whole: bool = False
     """Whether it is of a whole file, and neither of a part nor with processing."""
-
-
-def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
-    return StaleConnection(moved, stream=attr.mode is Mode.STREAM)
 
 
 def _arrived(
@@ -207,7 +204,16 @@ class FtpSession(Handle):
             op_attr = op_attr.copy()  # the name is this URL's alone
         op_attr.insist_on_protection(url)
         op_attr.settle_authorization(url)
+        if self._session.away and is_relative(url):
+            self._return_home()
         return op_attr
+
+    def _return_home(self) -> None:
+        """Have sessions that are in their login directories; there is no other way back."""
+        with self._lock:
+            self._require_open()
+            if self._session.operation is None:
+                self._session.renew()
 
     def _operation(
         self,
@@ -237,7 +243,15 @@ class FtpSession(Handle):
 
     def _error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
         """The exception for what an operation has ended with."""
-        return self._session.guard.refusal(what) or ftp_error(error, what, credential)
+        guard = self._session.guard
+        refusal = guard.refusal(what) or guard.refused_rename(what)
+        if refusal is None:
+            return ftp_error(error, what, credential)
+        # it was aborted
+        self._session.spoiled |= not (
+            isinstance(refusal, FtpClientException) and refusal.unsupported
+        )
+        return refusal
 
     def _start(
         self,
@@ -330,14 +344,23 @@ class FtpSession(Handle):
     ) -> Operation[T]:
         c_url = urls(url)[0]
         attr = self._attr(op_attr, url)
+        attr = attr.for_command(url.partition(":")[0].lower(), *self._session.guard.agreed(url))
+        attr.settle_authorization(url)
         operation = self._operation(
             f"{verb} {shown(url)}", convert, attr, keep=(c_url, attr, call), on_error=on_error
         )
         self._start(
             operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout,
             plan=lambda ranges, before: Resume(),
+            stale=StaleConnection(transfer=False, answered=self._session.guard.answered),
         )  # fmt: skip
         return operation
+
+    def _stale(self, attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
+        """What begins a transfer again that a used session fails for no reason of its own."""
+        return StaleConnection(
+            moved, stream=attr.mode is Mode.STREAM, answered=self._session.guard.answered
+        )
 
     def _simple(
         self,
@@ -397,7 +420,7 @@ class FtpSession(Handle):
             lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
             transfer.done_func, transfer.arg, None, attr=attr,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
-            plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
+            plan=plan, resume=start, stale=self._stale(attr, lambda: moved[0]),
             arrived=_arrived(
                 transfer, attr, lambda: spans_text(session.spans), lambda: session.resume.marker
             ),
@@ -488,7 +511,7 @@ class FtpSession(Handle):
         try:
             self._start(
                 operation, start, transfer.done_func, transfer.arg, None, attr=attr,
-                begun=begun, plan=plan, resume=first, stale=_stale(attr, pump.bytes),
+                begun=begun, plan=plan, resume=first, stale=self._stale(attr, pump.bytes),
                 arrived=_arrived(transfer, attr, pump.written, lambda: session.resume.marker),
             )  # fmt: skip
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from .._core.environment import connecting_trouble
 from .._core.errors import (
     ERRNO_OF_CONCEPT,
     TRANSIENT,
@@ -94,6 +95,9 @@ def gram_error(
     """
     known = GramError(code) if code in GramError._value2member_map_ else None
     text = message or gram_text(code)
+    trouble = connecting_trouble() if known is GramError.CONNECTION_FAILED else ""
+    if trouble:
+        text = f"cannot connect: {trouble}"
     concept = CONCEPTS.get(known, Concept.OTHER) if known is not None else Concept.OTHER
     if concept is Concept.AUTHENTICATION and _never_connected(text):
         concept = Concept.CONNECTION
@@ -105,7 +109,7 @@ def gram_error(
     if known is GramError.DRYRUN:
         reason = "a dry run, as its RSL asks for: the job would be taken"  # GCT's text misleads
     cls = CLASSES[concept]
-    hint = known.advice if known is not None else ""
+    hint = known.advice if known is not None and not trouble else ""
     if concept is Concept.AUTHENTICATION:
         hint = GramError.AUTHORIZATION.advice
     if concept is Concept.CREDENTIAL:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .._core.environment import listening_trouble
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import log, runtime
@@ -97,7 +98,7 @@ class GramRequests(Handle):
         code = lib.cog_gram_listen(token, place)
         if code != 0:
             runtime.withdraw(token)
-            raise gram_error(code, "cannot listen for job states")
+            raise gram_error(code, "cannot listen for job states", listening_trouble())
         contact: str = ffi.string(place[0]).decode()
         lib.free(place[0])
         self._contacts[contact] = token, in_order

@@ -54,6 +54,7 @@ void cog_on_gram_reply(
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
 int cog_gram_listen(cog_token token, char **contact);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 void cog_set_gass_shutdown_token(cog_token token);
@@ -152,22 +153,6 @@ char *cog_copy_watch_fault(cog_copy_watch *watch);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* gass */
-#define COG_GASS_DONE ...
-#define COG_GASS_STOPPED ...
-#define COG_GASS_LOCAL ...
-#define COG_GASS_DENIED ...
-#define COG_GASS_FAILED ...
-typedef struct { int code; char *message; } cog_gass_outcome;
-typedef ... cog_gass;
-cog_gass *cog_gass_new(int fd, int put, size_t block);
-void cog_gass_free(cog_gass *gass);
-void cog_gass_stop(cog_gass *gass);
-int64_t cog_gass_bytes(const cog_gass *gass);
-int cog_gass_run(
-    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
-    cog_gass_outcome *outcome);
-
 /* guard */
 typedef ... cog_guard;
 cog_guard *cog_guard_new(void);
@@ -179,9 +164,15 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+const char *cog_guard_disorder(cog_guard *guard);
+char *cog_guard_features(cog_guard *guard, const char *url);
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+int cog_guard_answered(cog_guard *guard);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
 int cog_guard_began(cog_guard *guard);
 
 /* exists */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);

@@ -65,6 +65,8 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
 /* Listens for what job managers tell: events of kind COG_EVENT_GRAM_STATE for `token`.  `contact`
  * is for free(), and for globus_gram_protocol_callback_disallow().  Returns GRAM's error code. */
 int cog_gram_listen(cog_token token, char **contact);
+/* Returns the module's status; see gram.c before using it. */
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 /* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */
@@ -191,34 +193,11 @@ char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, 
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* gass.c */
-/* How a request has ended, and what `code` is then. */
-enum
-{
-    COG_GASS_DONE,
-    COG_GASS_STOPPED,
-    COG_GASS_LOCAL,             /* errno of the descriptor */
-    COG_GASS_DENIED,            /* http's status; `message` says more (free it) */
-    COG_GASS_FAILED             /* GASS transfer's own error or status */
-};
-typedef struct cog_gass_outcome
-{
-    int code;
-    char *message;
-} cog_gass_outcome;
-typedef struct cog_gass cog_gass;
-cog_gass *cog_gass_new(int fd, int put, size_t block);
-void cog_gass_free(cog_gass *gass);
-void cog_gass_stop(cog_gass *gass);
-int64_t cog_gass_bytes(const cog_gass *gass);
-/* Blocks until all has been moved, it fails, or it is stopped. */
-int cog_gass_run(
-    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
-    cog_gass_outcome *outcome);
-
-/* exists.c: globus_ftp_client_exists(), without its crash */
+/* exists.c: globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
+ * in another directory now, and lives until the callback. */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);
 
 /* guard.c: a plugin that aborts an operation whose server sends us to another host for data, says
@@ -238,6 +217,16 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+/* What is wrong with the replies of that server; a literal. */
+const char *cog_guard_disorder(cog_guard *guard);
+/* Its refusal of RNFR; NULL, or free it. */
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+/* Whether a server has replied anything in this operation, but 421: that it hangs up. */
+int cog_guard_answered(cog_guard *guard);
+/* Of the server of a URL: its reply to FEAT (NULL, or free it); and the letters of MODE, DCAU and
+ * PROT that it has agreed to, '-' for what has not been sent in this session. */
+char *cog_guard_features(cog_guard *guard, const char *url);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
 /* Whether a server has said in the operation that data may come (1xx). */
 int cog_guard_began(cog_guard *guard);
 
