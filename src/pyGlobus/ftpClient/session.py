@@ -461,7 +461,7 @@ class FtpSession(Handle):
             session.idle()
 
         def lost() -> None:
-            place.close()
+            place.close(in_use=True)
             session.lost()
 
         operation: Operation[int] = Operation(

@@ -197,6 +197,11 @@ class Side:
         except OSError:
             return 0
 
+    @property
+    def can_begin_again(self) -> bool:
+        """Whether it has all bytes once more: what was read from a FIFO is gone."""
+        return not self.path or self._regular
+
     def finish(self, end: int, *, failed: bool, partial: bool) -> None:
         """The copy has ended: put the destination file in order.
 
