@@ -92,6 +92,22 @@ def test_a_file_goes_from_a_server_to_itself(server: str, session: Files, remote
     assert names(remote) == ["x", "y"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("url", "arc"), ("arc", "url"), ("vsftpd", "plain_url"), ("plain_url", "vsftpd")],
+)
+def test_a_tree_goes_from_one_kind_of_server_to_another(
+    request: pytest.FixtureRequest, session: Files, remote: Path, one: str, other: str
+) -> None:
+    tree = make_tree(remote / "tree", 3)
+    source, target = (
+        getattr(found := request.getfixturevalue(name), "url", found) for name in (one, other)
+    )
+    for _ in range(2):
+        session.copy(f"{source}{tree}/.", f"{target}{remote}/copy", recursive=True)
+        assert same(tree, remote / "copy")
+
+
 def test_a_tree_goes_up_and_comes_down(
     server: str, session: Files, tmp_path: Path, remote: Path
 ) -> None:

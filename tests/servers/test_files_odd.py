@@ -285,7 +285,6 @@ def test_in_place_means_in_place(odd_server: OddServer, tmp_path: Path) -> None:
     ("verb", "reply"),
     [
         ("PASV", "425 Cannot open a data connection."),
-        ("EPSV", "425 Cannot open a data connection."),
         ("STOR", "425 Cannot build data connection."),
         ("RETR", "425 Cannot build data connection."),
         ("MLSD", "425 Cannot build data connection."),
@@ -300,12 +299,15 @@ def test_a_data_connection_that_is_refused_once_is_tried_again(
     tree.mkdir()
     for number in range(count):
         (tree / f"{number}").write_text(f"{number}")
+    asked = 0
     for source, target in (
         (str(tree), f"{odd_server.url}/tree"),
         (f"{odd_server.url}/tree", str(tmp_path / "back")),
     ):
-        odd_server.replies[verb] = [reply]
+        odd_server.replies[verb] = refusals = [reply]
         session.copy(source, target, recursive=True)
+        asked += not refusals
+    assert asked
     assert names(tmp_path / "back") == names(tree)
     assert names(odd_server.root / "tree") == names(tree)
 
