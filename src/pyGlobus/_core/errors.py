@@ -10,6 +10,7 @@ The tree (public names are in `pyGlobus.globusException`)::
     GlobusException                     msg, code, library, causes, transient, hint
       CredentialError                   no credential, unreadable, expired, wrong passphrase
       AuthenticationError               the two sides do not accept each other's credential
+      UntrustedCredentialError          (both) ours is not trusted: unknown CA, revoked, ...
       OperationCancelledError
       HandleClosedError                 (also ValueError, as for a closed file)
       GlobusEnvironmentError            (also ValueError)
@@ -45,6 +46,7 @@ __all__ = [
     "GlobusTimeoutError",
     "HandleClosedError",
     "OperationCancelledError",
+    "UntrustedCredentialError",
     "causes_of",
     "check",
     "concept_of",
@@ -128,6 +130,11 @@ class CredentialError(GlobusException):
 
 class AuthenticationError(GlobusException):
     """The two sides do not accept each other: unknown CA, wrong name, not in the grid-mapfile."""
+
+
+class UntrustedCredentialError(CredentialError, AuthenticationError):
+    """Our own credential is whole and valid, and not trusted: its CA is not known, its signing
+    policy does not allow the name, or it is revoked."""
 
 
 class OperationCancelledError(GlobusException):
@@ -327,7 +334,9 @@ def concept_of_gss(text: str) -> Concept:
     return Concept.AUTHENTICATION
 
 
-_EXPIRED = re.compile(r"redential: (\S+)\s+with subject: (.+?)\s+(has expired [^.\n]*)", re.DOTALL)
+_EXPIRED = re.compile(
+    r"redential: (\S+)\s+with subject: (.+?)\s+(?:has )?(expired [^.\n]*)", re.DOTALL
+)
 _END_OF_REPLY = re.compile(r"(\d{3}[ -])?(End\.?)?")
 
 
@@ -337,7 +346,7 @@ def last_line(text: str) -> str:
         return "no credential found"
     expired = _EXPIRED.search(text)
     if expired:
-        return f"the credential {expired[1]} of {expired[2]} {expired[3]}"
+        return f"the credential {expired[1]} of {expired[2]} has {expired[3]}"
     lines = [re.sub(r"^(\d{3}[ -])+", "", line.strip()).strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not _END_OF_REPLY.fullmatch(line)]
     return re.sub(r"^globus_\w+: ", "", lines[-1]) if lines else ""

@@ -21,7 +21,7 @@ from .._core.errors import (
 )
 from .._native import lib
 from ..ftpClient.errors import FtpClientConnectionError, FtpClientDataAddressError
-from ..security.credential import Credential
+from ..security.diagnosis import fault_of, told_by
 from ..security.search import credential_search
 
 __all__ = [
@@ -186,6 +186,11 @@ def copy_error(
     """
     side = _side(causes, sides, fault_url)
     error = _text_error(causes, what) or make_error(causes, what, CLASSES)
+    if isinstance(error, GassCopyAuthenticationError) and (
+        fault := told_by(_replies(causes), None)
+    ):
+        error = _made(GassCopyCredentialError, 0, fault.msg, what, causes)
+        error.hint = fault.hint
     if isinstance(error, GassCopyException):
         error.side = side
         error.url = next((shown(url) for name, url, _ in sides if name == side), "")
@@ -220,6 +225,10 @@ def os_error(number: int, what: str, side: str, url: str) -> GassCopyException:
     if isinstance(error, OSError):
         error.errno, error.strerror = number, reason
     return error
+
+
+def _replies(causes: tuple[Cause, ...]) -> str:
+    return "\n".join(cause.message for cause in causes if cause.kind == "ftp")
 
 
 def _text_error(causes: tuple[Cause, ...], what: str) -> GassCopyException | None:
@@ -266,21 +275,14 @@ def request_error(status: int, what: str, side: str, url: str) -> GassCopyExcept
     """
     cause = Cause("globus_gass_transfer", "globus", status, "the request failed")
     cls, reason = GassCopyConnectionError, "the request failed"
-    if url.lower().startswith("https:") and (problem := _credential_problem()):
-        error: GassCopyException = _made(GassCopyCredentialError, 0, problem, what, (cause,))
+    fault = fault_of(None) if url.lower().startswith("https:") else None
+    if fault is not None:
+        error: GassCopyException = _made(GassCopyCredentialError, 0, fault.msg, what, (cause,))
     else:
         error = _made(cls, errno.ECONNRESET, reason, what, (cause,), transient=True)
     error.side, error.url = side, shown(url)
-    error.hint = _hint(error)
+    error.hint = fault.hint if fault is not None and fault.hint else _hint(error)
     return error
-
-
-def _credential_problem() -> str:
-    try:
-        credential = Credential.default()
-    except GlobusException as problem:
-        return problem.msg
-    return f"the credential of {credential.subject} has expired" if credential.expired else ""
 
 
 def _made(
