@@ -101,8 +101,13 @@ class OddServer:
             sessions = list(self._open)
         for session in sessions:
             with contextlib.suppress(OSError):
-                session.say(words)
+                if words:
+                    session.say(words)
             session.close()
+
+    def hang_up(self) -> None:
+        """Close every session without a word."""
+        self.end_sessions("")
 
     def close(self) -> None:
         """Close every connection, and wait until all threads have ended."""

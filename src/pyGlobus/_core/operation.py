@@ -227,9 +227,15 @@ class Operation(Generic[T]):
             self._timer = runtime.later(seconds, lambda: self._expire(seconds))
 
     def limit_stall(
-        self, seconds: float | None, waiting: Callable[[], bool] = lambda: True
+        self,
+        seconds: float | None,
+        waiting: Callable[[], bool] = lambda: True,
+        stalled: Callable[[], str] = lambda: "no data",
     ) -> None:
-        """Abort it when `bytes_done` does not grow for so many seconds while it is `waiting`."""
+        """Abort it when `bytes_done` does not grow for so many seconds while it is `waiting`.
+
+        `stalled` tells, for the message, what did not come.
+        """
         if seconds is None or self._returned:
             return
         seen, since = -1, 0.0
@@ -244,11 +250,11 @@ class Operation(Generic[T]):
             elif moment - since >= seconds:
                 self.fail(
                     GlobusTimeoutError(
-                        f"{self.what}: no data for {seconds:g} s, {now} bytes moved; aborted"
+                        f"{self.what}: {stalled()} for {seconds:g} s, {now} bytes moved; aborted"
                     )
                 )
                 return
-            # often enough to be late by a quarter at most, and to end soon what Globus has lost
+            # often enough to be late by a quarter at most
             self._watch = runtime.later(min(max(seconds / 4, 0.01), 1.0), look)
 
         look()

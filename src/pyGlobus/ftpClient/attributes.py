@@ -379,6 +379,47 @@ class FtpClientOperationAttr(Attributes):
         )
         self._settled_for = settled
 
+    def for_command(self, scheme: str, mode: str, dcau: str, prot: str) -> FtpClientOperationAttr:
+        """The attributes for what needs no data connection: with nothing of one that is new.
+
+        The library sets up the data channel (MODE, DCAU, PROT, ...) for every command, also for
+        ``SIZE``.  Many servers do not know these; and what is changed costs a round trip and the
+        data connection that was kept.
+
+        Args:
+            scheme: of the URL.
+            mode: the letter of MODE that the session has agreed to, ``-`` for none yet.
+            dcau: that of DCAU.
+            prot: that of PROT.
+        """
+        wanted_mode = Mode.STREAM if mode == "-" else Mode(ord(mode))
+        wanted_prot = Protection.CLEAR if prot == "-" else Protection(ord(prot))
+        # DEFAULT sends nothing by itself; in a session of ftp: the library takes NONE anyway
+        wanted_dcau = {"-": DcauMode.DEFAULT, "A": DcauMode.DEFAULT, "N": DcauMode.NONE}.get(dcau)
+        same = (
+            self.mode is wanted_mode
+            and self.data_protection is wanted_prot
+            and (scheme == "ftp" or wanted_dcau is None or self.dcau.mode is wanted_dcau)
+            and self.net_stack is None
+            and self.disk_stack is None
+            and self.data_security is None
+        )
+        if same:
+            return self
+        other = FtpClientOperationAttr(
+            type=self.type, control_protection=self.control_protection, mode=wanted_mode,
+            data_protection=wanted_prot, allow_ipv6=self.allow_ipv6,
+        )  # fmt: skip
+        if wanted_dcau is not None:
+            other.dcau = wanted_dcau
+        elif self.dcau.mode is DcauMode.SUBJECT:
+            other.dcau = self.dcau
+        if self.authz_assert is not None:
+            other.authz_assert = self.authz_assert
+        if self._authorization:
+            other.set_authorization(**self._authorization)
+        return other
+
     def _authorize(self, name: str, value: Any) -> None:
         self.set_authorization(**{**self._authorization, name: value})
 

@@ -20,6 +20,7 @@ from .._native import ffi, lib
 from ..security.credential import Credential
 from ..security.diagnosis import fault_of, told_by
 from ..security.search import credential_search
+from .constants import FtpError
 
 __all__ = [
     "FtpClientConnectionError",
@@ -51,6 +52,27 @@ class FtpClientException(GlobusException):
     def reply(self) -> str:
         """The whole text of the server's reply."""
         return next((cause.message for cause in self.causes if cause.kind == "ftp"), "")
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether the server does not know the command, or not like this.
+
+        It then has said nothing about the file: what is to be known must be asked otherwise.  By
+        its reply (500, 502, 504; RFC 959, 4.2.1), or because it has told beforehand (FEAT) that
+        it lacks what the command needs.
+        """
+        if any(
+            cause.library == "globus_ftp_client" and cause.code == FtpError.FEATURE
+            for cause in self.causes
+            if cause.kind == "globus"
+        ):
+            return True
+        return self.reply_code in (500, 502, 504) and not _has_failed(self.reply)
+
+
+def _has_failed(reply: str) -> bool:
+    """Whether GCT's server, which says 500 of whatever went wrong, has understood the command."""
+    return any(words in reply for words in ("Command failed", "GlobusError", "GridFTP-Errno"))
 
 
 class FtpClientFileNotFoundError(FtpClientException, FileNotFoundError):
@@ -180,8 +202,7 @@ def _unknown_command(error: GlobusException) -> bool:
     """Whether the server has not understood a command (RFC 959, 4.2.1)."""
     if not isinstance(error, FtpClientException) or isinstance(error, OSError):
         return False
-    understood = "Command failed" in error.reply or "GlobusError" in error.reply
-    return error.reply_code in (500, 501, 502, 504) and not understood
+    return error.reply_code in (500, 501, 502, 504) and not _has_failed(error.reply)
 
 
 def _whom(credential: Credential | None) -> str:

@@ -68,12 +68,16 @@ class Session:
         """Blocks that may be nobody's, see `is_doubtful`; kept until the transfer has ended."""
         self.beginning: set[int] = set()
         """Offsets at which they may seem to lie."""
+        self.part = 0, -1
+        """What a get by such buffers may bring: from an offset up to another; -1: no end."""
         self.pipeline = Pipeline(attributes.pipeline) if attributes.pipeline else None
         self.guard = Guard()
         """Watches over where the servers send us for data."""
         self.pointer = self._new_handle()
 
     def _new_handle(self) -> Any:
+        self.away = False
+        """Whether a session may be elsewhere than in its login directory (CWD)."""
         pointer = ffi.new("globus_ftp_client_handle_t *")
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.plugins.owning())

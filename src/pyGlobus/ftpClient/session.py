@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException
+from .._core.ftpurls import is_relative
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import runtime
@@ -31,7 +30,7 @@ from .handle import Session
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, spans_text
 from .plugins.base import FtpClientPlugin
-from .pump import ON_PUMP_COMPLETE, Pump, longest_block
+from .pump import ON_PUMP_COMPLETE, Place, Pump, Source, local_error, longest_block
 from .restarts import (
     Attempts,
     Plan,
@@ -39,7 +38,6 @@ from .restarts import (
     Resume,
     StaleConnection,
     go_on,
-    is_seekable,
     restarter,
 )
 
@@ -52,7 +50,6 @@ __all__ = [
     "DataFunc",
     "DoneFunc",
     "FtpSession",
-    "HasFileno",
     "Transfer",
 ]
 
@@ -68,14 +65,6 @@ STALL_TIMEOUT = 60.0
 _CLOSE_GRACE = 6.0
 
 
-class HasFileno(Protocol):
-    """Anything with a file descriptor: a file, a socket, a pipe."""
-
-    def fileno(self) -> int:
-        """The descriptor."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """What a transfer with one end here is asked to do."""
@@ -86,19 +75,16 @@ class Transfer:
     op_attr: FtpClientOperationAttr | None
     done_func: DoneFunc | None
     arg: Any
-    descriptor: int | HasFileno | None
+    place: Source | None
+    """Where it reads or writes; None: the caller registers buffers."""
     marker: FtpClientRestartMarker | None
     file_offset: int
     stall_timeout: float | None
     first: int = 0
-    """Offset of the first byte that a pump moves, and of the end; -1: none."""
+    """Offset of the first byte of the part that is asked for, and of its end; -1: none."""
     end: int = -1
     whole: bool = False
     """Whether it is of a whole file, and neither of a part nor with processing."""
-
-
-def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
-    return StaleConnection(moved, stream=attr.mode is Mode.STREAM)
 
 
 def _arrived(
@@ -122,6 +108,12 @@ def _arrived(
         return str(first.stop) if first is not None and first.start == 0 else ""
 
     return text
+
+
+def _size(written: str, marker: FtpClientRestartMarker | None) -> int:
+    """How long a file is of which that was written, beside what had arrived before."""
+    parts = [*FtpClientRestartMarker(written), *(marker or ())]
+    return max((part.stop for part in parts), default=0)
 
 
 class FtpSession(Handle):
@@ -200,6 +192,11 @@ class FtpSession(Handle):
     def _attr(self, op_attr: FtpClientOperationAttr | None, url: str) -> FtpClientOperationAttr:
         if op_attr is None:
             op_attr = self._default_attr
+        elif not isinstance(op_attr, FtpClientOperationAttr):
+            raise TypeError(
+                f"op_attr must be an FtpClientOperationAttr, not {type(op_attr).__name__}; "
+                "what is sent is given as source=, where a get goes as into="
+            )
         elif self._credential is not None and op_attr.credential is None:
             op_attr = op_attr.copy()
             op_attr.credential = self._credential
@@ -207,7 +204,16 @@ class FtpSession(Handle):
             op_attr = op_attr.copy()  # the name is this URL's alone
         op_attr.insist_on_protection(url)
         op_attr.settle_authorization(url)
+        if self._session.away and is_relative(url):
+            self._return_home()
         return op_attr
+
+    def _return_home(self) -> None:
+        """Have sessions that are in their login directories; there is no other way back."""
+        with self._lock:
+            self._require_open()
+            if self._session.operation is None:
+                self._session.renew()
 
     def _operation(
         self,
@@ -237,7 +243,15 @@ class FtpSession(Handle):
 
     def _error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
         """The exception for what an operation has ended with."""
-        return self._session.guard.refusal(what) or ftp_error(error, what, credential)
+        guard = self._session.guard
+        refusal = guard.refusal(what) or guard.refused_rename(what)
+        if refusal is None:
+            return ftp_error(error, what, credential)
+        # it was aborted
+        self._session.spoiled |= not (
+            isinstance(refusal, FtpClientException) and refusal.unsupported
+        )
+        return refusal
 
     def _start(
         self,
@@ -330,14 +344,23 @@ class FtpSession(Handle):
     ) -> Operation[T]:
         c_url = urls(url)[0]
         attr = self._attr(op_attr, url)
+        attr = attr.for_command(url.partition(":")[0].lower(), *self._session.guard.agreed(url))
+        attr.settle_authorization(url)
         operation = self._operation(
             f"{verb} {shown(url)}", convert, attr, keep=(c_url, attr, call), on_error=on_error
         )
         self._start(
             operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout,
             plan=lambda ranges, before: Resume(),
+            stale=StaleConnection(transfer=False, answered=self._session.guard.answered),
         )  # fmt: skip
         return operation
+
+    def _stale(self, attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
+        """What begins a transfer again that a used session fails for no reason of its own."""
+        return StaleConnection(
+            moved, stream=attr.mode is Mode.STREAM, answered=self._session.guard.answered
+        )
 
     def _simple(
         self,
@@ -364,10 +387,10 @@ class FtpSession(Handle):
         c_url = urls(transfer.url)[0]
         attr = self._attr(transfer.op_attr, transfer.url)
         session = self._session
-        if transfer.descriptor is not None:
+        if transfer.place is not None:
             if attr.read_all:
                 raise FtpClientValueError(
-                    f"{what}: read_all is for a buffer of the caller's, not for a descriptor"
+                    f"{what}: read_all is for a buffer of the caller's, not for a file"
                 )
             return self._pump(transfer, what, c_url, attr, call)
         moved = [0]
@@ -377,25 +400,27 @@ class FtpSession(Handle):
         )  # fmt: skip
         session.moved, session.spans = moved, []
         session.furthest, session.longest = 0, longest_block(attr)
-        session.beginning = {0, transfer.first} if attr.mode is Mode.EXTENDED_BLOCK else set()
+        session.beginning = {transfer.first} if attr.mode is Mode.EXTENDED_BLOCK else set()
+        session.part = (transfer.first, transfer.end) if transfer.verb == "get" else (0, -1)
         stall = self._stall_limit(transfer.stall_timeout)
         start = Resume(transfer.marker, transfer.first)
 
-        def plan(ranges: str, before: Resume) -> Resume | None:
+        def plan(ranges: str, before: Resume) -> Resume | str | None:
             if session.ended:
                 return None
             # of a get, what has come here is known better than to any plugin
             arrived = spans_text(session.spans) if transfer.verb == "get" else ranges
             return go_on(
-                transfer.verb, attr, transfer.whole, False, False, moved[0], arrived, before, start
-            )
+                transfer.verb, attr, transfer.whole, None, moved[0], session.guard.began(),
+                arrived, before, start,
+            )  # fmt: skip
 
         self._start(
             operation,
             lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
             transfer.done_func, transfer.arg, None, attr=attr,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
-            plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
+            plan=plan, resume=start, stale=self._stale(attr, lambda: moved[0]),
             arrived=_arrived(
                 transfer, attr, lambda: spans_text(session.spans), lambda: session.resume.marker
             ),
@@ -411,38 +436,49 @@ class FtpSession(Handle):
         call: Callable[[bytes, Any, Any, Any], int],
     ) -> Operation[int]:
         """A transfer whose data the shim moves, without Python."""
-        end = transfer.descriptor
-        assert end is not None
-        number = end if isinstance(end, int) else end.fileno()
-        pump = Pump()
-        stale = _stale(attr, pump.bytes)
-        again = self._policy(stale) is not None
-        if again:
-            # by the time of another attempt the caller may have closed his
-            number = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
+        session, putting = self._session, transfer.verb == "put"
+        place = Place(transfer.place, writing=not putting)
+
+        def failed() -> None:
+            with contextlib.suppress(GlobusException):  # it has ended in this moment
+                session.abort(operation)
+
+        pump = Pump(place, failed)
 
         def convert(event: Any) -> int:
             pump.end()
-            self._session.spoiled |= bool(event.code or event.object != ffi.NULL)
+            session.spoiled |= bool(event.code or event.object != ffi.NULL)
             if event.code:
-                raise OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side")
+                raise local_error(what, event.code)
             if event.object != ffi.NULL:
                 raise self._error(event.object, what, attr.credential)
+            if transfer.verb == "list" or (transfer.whole and not putting):
+                place.cut_off(transfer.file_offset + _size(pump.written(), transfer.marker))
             return pump.bytes()
 
         def abort(operation: Operation[int]) -> None:
             pump.stop()
-            self._session.abort(operation)
+            session.abort(operation)
+
+        def settled() -> None:
+            place.close()
+            session.idle()
+
+        def lost() -> None:
+            place.close()
+            session.lost()
 
         operation: Operation[int] = Operation(
-            what, convert, abort=abort, settled=self._session.idle,
-            lost=self._session.lost, keep=(c_url, attr, transfer), progress=pump.bytes,
+            what, convert, abort=abort, settled=settled, lost=lost,
+            keep=(c_url, attr, transfer, place), progress=pump.bytes,
         )  # fmt: skip
 
+        lowest = 0 if putting else transfer.first
+
         def start(token: Any) -> int:
-            first = self._session.resume.first
+            first = session.resume.first
             pump.begin(
-                token, number, transfer.file_offset, first, transfer.end, longest_block(attr)
+                token, transfer.file_offset, lowest, first, transfer.end, longest_block(attr)
             )
             try:
                 result = call(c_url, attr.pointer(), ON_PUMP_COMPLETE, pump.pointer)
@@ -456,35 +492,31 @@ class FtpSession(Handle):
         stall = self._stall_limit(transfer.stall_timeout)
 
         def begun() -> None:
-            if transfer.verb == "put":
-                lib.cog_pump_start_put(pump.pointer, self._session.pointer)
+            if putting:
+                lib.cog_pump_start_put(pump.pointer, session.pointer)
             else:
-                lib.cog_pump_start_get(pump.pointer, self._session.pointer)
-            operation.limit_stall(stall, lambda: not pump.waits())
+                lib.cog_pump_start_get(pump.pointer, session.pointer)
+            operation.limit_stall(stall, lambda: putting or not pump.waits(), pump.stalled)
 
         first = Resume(transfer.marker, transfer.first)
 
-        def plan(ranges: str, before: Resume) -> Resume | None:
-            arrived = pump.written() if transfer.verb == "get" else ranges
+        def plan(ranges: str, before: Resume) -> Resume | str | None:
+            if pump.silent:
+                return None  # another attempt would wait for the same
             return go_on(
-                transfer.verb, attr, transfer.whole, True, is_seekable(number), pump.bytes(),
-                arrived, before, first,
+                transfer.verb, attr, transfer.whole, place, pump.bytes(), session.guard.began(),
+                ranges if putting else pump.written(), before, first,
             )  # fmt: skip
 
         try:
             self._start(
                 operation, start, transfer.done_func, transfer.arg, None, attr=attr,
-                begun=begun, plan=plan, resume=first, stale=stale,
-                arrived=_arrived(
-                    transfer, attr, pump.written, lambda: self._session.resume.marker
-                ),
+                begun=begun, plan=plan, resume=first, stale=self._stale(attr, pump.bytes),
+                arrived=_arrived(transfer, attr, pump.written, lambda: session.resume.marker),
             )  # fmt: skip
         except BaseException:
-            if again:
-                os.close(number)
+            place.close()
             raise
-        if again:
-            operation.add_done_callback(lambda op: os.close(number))
         return operation
 
     def _block(

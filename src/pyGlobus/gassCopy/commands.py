@@ -14,9 +14,11 @@ from .constants import UrlMode
 from .entries import Batches, GlobEntry, GlobStat, read_stat
 from .errors import SOURCE, GassCopyValueError
 from .handle import CopyHandle, DoneFunc
+from .local import LocalChecksum
 from .running import Command
 from .session import ON_COMPLETE, Machine
 from .sides import Side
+from .work import Work
 
 __all__ = ["COMMAND_TIMEOUT", "Commands"]
 
@@ -110,18 +112,24 @@ class Commands(CopyHandle):
 
         Returns:
             hexadecimal digits, when done.
+
+        Raises, when it is waited for:
+            GassCopyIsADirectoryError, GassCopyPermissionError, ...: it cannot be read.
+            GassCopyValueError: there is no such algorithm, or a file here ends before `length`
+                bytes (a server takes what there is).
         """
         if offset < 0 or (length is not None and length < 0):
             raise GassCopyValueError(f"no part of a file: {length} bytes from {offset}")
         side = self._side(url, attr, "compute a checksum of")
+        what = f"{algorithm} checksum of {side}"
+        if side.mode is UrlMode.IO:
+            local = LocalChecksum(self._session, side, algorithm, offset, length, what=what)
+            return self._run(local, timeout, done_func, arg)
         attributes = side.attributes()
         place = ffi.new("char[]", lib.CKSM_SIZE)
         count = -1 if length is None else length
 
-        what = f"{algorithm} checksum of {side}"
-
         def call(machine: Machine, token: Any) -> int:
-            side.look(what)
             # the form without a callback frees its memory twice
             return lib.globus_gass_copy_cksm_async(
                 machine.pointer, side.c_url, attributes, offset, count, algorithm.encode(), place,
@@ -187,7 +195,7 @@ class Commands(CopyHandle):
 
     def _run(
         self,
-        command: Command[T],
+        command: Command[T] | Work[T],
         timeout: float | None,
         done_func: DoneFunc | None = None,
         arg: Any = None,

@@ -21,7 +21,7 @@ from .._core.errors import (
 )
 from .._native import lib
 from ..ftpClient.errors import FtpClientConnectionError, FtpClientDataAddressError
-from ..security.diagnosis import fault_of, told_by
+from ..security.diagnosis import told_by
 from ..security.search import credential_search
 
 __all__ = [
@@ -268,20 +268,34 @@ def denied_error(status: int, message: str, what: str, side: str, url: str) -> G
     return error
 
 
-def request_error(status: int, what: str, side: str, url: str) -> GassCopyException:
-    """The exception for a request that failed: GASS transfer does not tell why.
-
-    Our own credential can be looked at.
-    """
-    cause = Cause("globus_gass_transfer", "globus", status, "the request failed")
-    cls, reason = GassCopyConnectionError, "the request failed"
-    fault = fault_of(None) if url.lower().startswith("https:") else None
-    if fault is not None:
-        error: GassCopyException = _made(GassCopyCredentialError, 0, fault.msg, what, (cause,))
-    else:
-        error = _made(cls, errno.ECONNRESET, reason, what, (cause,), transient=True)
+def connection_error(number: int, reason: str, what: str, side: str, url: str) -> GassCopyException:
+    """The exception for an http server that cannot be reached, or a connection that broke."""
+    cause = Cause("", "errno", number, reason)
+    error = _made(GassCopyConnectionError, number, reason, what, (cause,), transient=True)
     error.side, error.url = side, shown(url)
-    error.hint = fault.hint if fault is not None and fault.hint else _hint(error)
+    error.hint = _hint(error)
+    return error
+
+
+def refused_error(
+    reason: str, causes: tuple[Cause, ...], what: str, side: str, url: str
+) -> GlobusException:
+    """The exception for an https server and us that do not accept each other."""
+    if causes:
+        error = make_error(causes, what, CLASSES)
+    else:
+        error = _made(GassCopyAuthenticationError, 0, reason, what, ())
+    if isinstance(error, GassCopyException):
+        error.side, error.url = side, shown(url)
+    error.hint = _hint(error)
+    return error
+
+
+def credential_error(problem: GlobusException, what: str, side: str, url: str) -> GassCopyException:
+    """The exception for our own credential, which https needs."""
+    error = _made(GassCopyCredentialError, 0, problem.msg, what, problem.causes)
+    error.side, error.url = side, shown(url)
+    error.hint = problem.hint or _hint(error)
     return error
 
 
@@ -335,12 +349,17 @@ def _side(causes: tuple[Cause, ...], sides: Sequence[tuple[str, str, str]], faul
     return fitting[0] if len(fitting) == 1 else ""
 
 
+_WHOSE_SERVER = "Is it run by us, or by whom GassRequestAttr names?"
+
+
 def _hint(error: GlobusException) -> str:
     if isinstance(error, CredentialError):
         if "expired" in error.msg:
             return "make a new proxy with 'cogkit proxy init'"
         return f"{credential_search()}; make a proxy with 'cogkit proxy init'"
     if isinstance(error, AuthenticationError):
+        if isinstance(error, GassCopyException) and error.url.startswith("https:"):
+            return _WHOSE_SERVER
         trusted = os.environ.get("X509_CERT_DIR", "/etc/grid-security/certificates")
         return f"trusting the CAs in {trusted}"
     if isinstance(error, GassCopyConnectionError):
@@ -349,7 +368,7 @@ def _hint(error: GlobusException) -> str:
             if error.side == DESTINATION:
                 asked.append("May we write there?")
             if error.url.startswith("https:"):
-                asked.append("Is it run by us, or by whom GassRequestAttr names?")
+                asked.append(_WHOSE_SERVER)
             return " ".join(asked)
         return "is the server up, and the port right?"
     return ""

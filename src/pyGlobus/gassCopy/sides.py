@@ -182,14 +182,6 @@ class Side:
             self.descriptor = os.open(self.path, flags | os.O_CREAT, 0o666)
             self._created = True
 
-    def look(self, what: str) -> None:
-        """Raise if it is a file that cannot be read: the library does not tell why."""
-        if self.path:
-            try:
-                os.close(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
-            except OSError as error:
-                raise os_error(error.errno or 0, what, "", self.url) from error
-
     def size(self, offset: int, end_offset: int) -> int:
         """Bytes that will be read of a file, from `offset` to `end_offset`; 0: not known."""
         try:

@@ -10,6 +10,8 @@ typedef struct { size_t count; gss_OID elements; ...; } gss_OID_set_desc;
 typedef gss_OID_set_desc *gss_OID_set;
 typedef struct { size_t length; void *value; } gss_buffer_desc;
 typedef gss_buffer_desc *gss_buffer_t;
+typedef ... *gss_channel_bindings_t;
+typedef int... gss_qop_t;
 
 #define GSS_S_COMPLETE ...
 #define GSS_C_BOTH ...
@@ -21,6 +23,13 @@ typedef gss_buffer_desc *gss_buffer_t;
 #define GSS_S_CREDENTIALS_EXPIRED ...
 #define GSS_S_NO_CRED ...
 #define GSS_S_DEFECTIVE_CREDENTIAL ...
+#define GSS_S_CONTINUE_NEEDED ...
+#define GSS_C_MUTUAL_FLAG ...
+#define GSS_C_CONF_FLAG ...
+#define GSS_C_GLOBUS_SSL_COMPATIBLE ...
+#define GSS_C_QOP_DEFAULT ...
+
+extern gss_OID GSS_C_NT_HOSTBASED_SERVICE;
 
 static globus_module_descriptor_t *const GLOBUS_GSI_GSSAPI_MODULE;
 static globus_module_descriptor_t *const GLOBUS_GSI_GSS_ASSIST_MODULE;
@@ -46,6 +55,31 @@ OM_uint32 gss_display_name(
     OM_uint32 *minor_status, const gss_name_t input_name, gss_buffer_t output_name_buffer,
     gss_OID *output_name_type);
 OM_uint32 gss_release_name(OM_uint32 *minor_status, gss_name_t *input_name);
+OM_uint32 gss_import_name(
+    OM_uint32 *minor_status, const gss_buffer_t input_name_buffer, const gss_OID input_name_type,
+    gss_name_t *output_name);
+OM_uint32 gss_compare_name(
+    OM_uint32 *minor_status, const gss_name_t name1, const gss_name_t name2, int *name_equal);
+OM_uint32 gss_init_sec_context(
+    OM_uint32 *minor_status, const gss_cred_id_t initiator_cred_handle,
+    gss_ctx_id_t *context_handle, const gss_name_t target_name, const gss_OID mech_type,
+    OM_uint32 req_flags, OM_uint32 time_req, const gss_channel_bindings_t input_chan_bindings,
+    const gss_buffer_t input_token, gss_OID *actual_mech_type, gss_buffer_t output_token,
+    OM_uint32 *ret_flags, OM_uint32 *time_rec);
+OM_uint32 gss_inquire_context(
+    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, gss_name_t *src_name,
+    gss_name_t *targ_name, OM_uint32 *lifetime_rec, gss_OID *mech_type, OM_uint32 *ctx_flags,
+    int *locally_initiated, int *open);
+OM_uint32 gss_wrap(
+    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, int conf_req_flag,
+    gss_qop_t qop_req, const gss_buffer_t input_message_buffer, int *conf_state,
+    gss_buffer_t output_message_buffer);
+OM_uint32 gss_unwrap(
+    OM_uint32 *minor_status, const gss_ctx_id_t context_handle,
+    const gss_buffer_t input_message_buffer, gss_buffer_t output_message_buffer, int *conf_state,
+    gss_qop_t *qop_state);
+OM_uint32 gss_delete_sec_context(
+    OM_uint32 *minor_status, gss_ctx_id_t *context_handle, gss_buffer_t output_token);
 OM_uint32 gss_release_buffer(OM_uint32 *minor_status, gss_buffer_t buffer);
 OM_uint32 gss_display_status(
     OM_uint32 *minor_status, OM_uint32 status_value, int status_type, const gss_OID mech_type,

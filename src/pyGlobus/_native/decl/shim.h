@@ -22,6 +22,8 @@ typedef struct { uint64_t slots_in_use; uint64_t posted; uint64_t dropped; uint6
 #define COG_EVENT_PLUGIN ...
 #define COG_EVENT_QUESTION ...
 #define COG_EVENT_PERFORMANCE ...
+#define COG_EVENT_PUMP_FAILED ...
+#define COG_EVENT_BATCH_FAILED ...
 
 /* queue */
 cog_token cog_slot_new(int mode);
@@ -52,6 +54,7 @@ void cog_on_gram_reply(
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
 int cog_gram_listen(cog_token token, char **contact);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 void cog_set_gass_shutdown_token(cog_token token);
@@ -81,32 +84,46 @@ char *cog_cred_certificates(globus_gsi_cred_handle_t handle);
 globus_result_t cog_proxy_set_policy(
     globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);
 
+/* place */
+typedef ... cog_place;
+cog_place *cog_place_open(int fd, int writing);
+cog_place *cog_place_memory(const void *data, size_t length);
+void cog_place_use(cog_place *place);
+void cog_place_close(cog_place *place);
+int cog_place_is_stream(const cog_place *place);
+int cog_place_can_begin(const cog_place *place, int64_t offset);
+int64_t cog_place_taken(const cog_place *place);
+
 /* pump */
+#define COG_PUMP_OUTSIDE ...
+#define COG_PUMP_UNFINISHED ...
 typedef ... cog_pump;
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first,
-    int64_t end);
+    cog_token token, cog_token news, cog_place *place, int blocks, size_t block_size, int64_t base,
+    int64_t lowest, int64_t first, int64_t end);
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
 char *cog_pump_written(cog_pump *pump);
 int cog_pump_waits(const cog_pump *pump);
 void cog_pump_stop(cog_pump *pump);
-void cog_pump_look(cog_pump *pump);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
 
 /* batch */
+#define COG_WAITS_FOR_NOTHING ...
+#define COG_WAITS_FOR_SERVER ...
+#define COG_WAITS_FOR_PLACE ...
 typedef ... cog_batch;
 cog_batch *cog_batch_new(
     cog_token token, cog_token end_token, int is_put, int blocks, size_t block_size,
     globus_ftp_client_handle_t *handle, globus_ftp_client_operationattr_t *attr);
 void cog_batch_free(cog_batch *batch);
-int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd);
+int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd, cog_place *place);
 void cog_batch_end(cog_batch *batch);
 void cog_batch_stop(cog_batch *batch);
 int64_t cog_batch_bytes(cog_batch *batch);
-int cog_batch_waits_for_server(cog_batch *batch);
+int cog_batch_waits_for(cog_batch *batch, int64_t *number);
 
 /* pipeline */
 typedef ... cog_pipeline;
@@ -144,22 +161,6 @@ char *cog_copy_watch_fault(cog_copy_watch *watch);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* gass */
-#define COG_GASS_DONE ...
-#define COG_GASS_STOPPED ...
-#define COG_GASS_LOCAL ...
-#define COG_GASS_DENIED ...
-#define COG_GASS_FAILED ...
-typedef struct { int code; char *message; } cog_gass_outcome;
-typedef ... cog_gass;
-cog_gass *cog_gass_new(int fd, int put, size_t block);
-void cog_gass_free(cog_gass *gass);
-void cog_gass_stop(cog_gass *gass);
-int64_t cog_gass_bytes(const cog_gass *gass);
-int cog_gass_run(
-    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
-    cog_gass_outcome *outcome);
-
 /* guard */
 typedef ... cog_guard;
 cog_guard *cog_guard_new(void);
@@ -171,8 +172,15 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+const char *cog_guard_disorder(cog_guard *guard);
+char *cog_guard_features(cog_guard *guard, const char *url);
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+int cog_guard_answered(cog_guard *guard);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
+int cog_guard_began(cog_guard *guard);
 
 /* exists */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);

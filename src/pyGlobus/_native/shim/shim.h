@@ -26,6 +26,7 @@
 #include <globus_io.h>
 #include <gssapi.h>
 
+#include "place.h"
 #include "queue.h"
 
 /* The kinds of event, and what their fields carry. */
@@ -47,7 +48,9 @@ enum
     COG_EVENT_PLUGIN,           /* code: COG_PLUGIN_*, c: owner << 1 | flag, text: URL and text; a,
                                    b, object: per notification */
     COG_EVENT_QUESTION,         /* c: number, for cog_answer(); a, b, text: what is asked */
-    COG_EVENT_PERFORMANCE       /* a: bytes moved, b: bytes/s now, c: bytes/s on average */
+    COG_EVENT_PERFORMANCE,      /* a: bytes moved, b: bytes/s now, c: bytes/s on average */
+    COG_EVENT_PUMP_FAILED,      /* the transfer is to be aborted; code: errno here, COG_PUMP_* */
+    COG_EVENT_BATCH_FAILED      /* likewise, of file b */
 };
 
 /* Callbacks for Globus; `arg` is a cog_token. */
@@ -62,6 +65,8 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
 /* Listens for what job managers tell: events of kind COG_EVENT_GRAM_STATE for `token`.  `contact`
  * is for free(), and for globus_gram_protocol_callback_disallow().  Returns GRAM's error code. */
 int cog_gram_listen(cog_token token, char **contact);
+/* Returns the module's status; see gram.c before using it. */
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 /* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */
@@ -115,48 +120,56 @@ char *cog_cred_certificates(globus_gsi_cred_handle_t handle);       /* PEM witho
 globus_result_t cog_proxy_set_policy(
     globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);
 
+/* place.c: where bytes come from or go to on this machine (place.h) */
+
 /* pump.c */
 typedef struct cog_pump cog_pump;
-typedef struct cog_batch cog_batch;
-/* Offset x of the transfer is byte `base` + x of the file; `first` is the offset it begins with, and
- * `end` the one before which a put ends, or -1: with the file. */
+/* What has gone wrong where there is no errno for it. */
+enum
+{
+    COG_PUMP_OUTSIDE = -1,      /* the server sent bytes outside of the part that was asked for */
+    COG_PUMP_UNFINISHED = -2    /* the server took a put for complete that was not */
+};
+/* How its owner is told: COG_EVENT_PUMP_FAILED, perhaps, then COG_EVENT_PUMP.  The event's object is
+ * the owner's. */
+typedef void (*cog_pump_report)(void *owner, cog_pump *pump, int64_t number, const cog_event *event);
+
+/* Moves what is asked of `place`, which the pump uses until the end is told.  Offset x of the transfer
+ * is byte `base` + x of a file; it may move those from `lowest` up to `end` (-1: no end), and begins
+ * with `first`.  The end is posted to `token`, a failure here to `news`.  NULL and errno. */
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first,
-    int64_t end);
+    cog_token token, cog_token news, cog_place *place, int blocks, size_t block_size, int64_t base,
+    int64_t lowest, int64_t first, int64_t end);
+/* Instead of posting; before the start. */
+void cog_pump_report_to(cog_pump *pump, cog_pump_report report, void *owner, int64_t number);
+/* The end has been told, or the transfer was never begun. */
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
 /* Of a get: what is in the file, as the text of a restart marker; free it. */
 char *cog_pump_written(cog_pump *pump);
-/* Whether it waits for the other end of a pipe, rather than for the server. */
+/* Whether it waits for the other end of a stream, rather than for the server. */
 int cog_pump_waits(const cog_pump *pump);
-/* The transfer is being aborted: do not wait for a pipe's other end any more. */
+/* The transfer is being aborted: do not wait for a stream's other end any more. */
 void cog_pump_stop(cog_pump *pump);
-/* To be called now and then: ends a transfer of which Globus has lost a block. */
-void cog_pump_look(cog_pump *pump);
-/* For the same: whether it has ended by this look.  The caller tells, and owns the pump. */
-int cog_pump_is_lost(cog_pump *pump, cog_event *event);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(
     void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
 
-/* The end is told to `batch`, which then frees the pump, and not by an event. */
-void cog_pump_report_to(cog_pump *pump, cog_batch *batch, int64_t number);
-
 /* batch.c: COG_EVENT_BATCH is posted to `token` for every file, COG_EVENT_BATCH_END to
  * `end_token` at the end. */
+typedef struct cog_batch cog_batch;
 cog_batch *cog_batch_new(
     cog_token token, cog_token end_token, int is_put, int blocks, size_t block_size,
     globus_ftp_client_handle_t *handle, globus_ftp_client_operationattr_t *attr);
 void cog_batch_free(cog_batch *batch);
-int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd);
+int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd, cog_place *place);
 void cog_batch_end(cog_batch *batch);
 void cog_batch_stop(cog_batch *batch);
 int64_t cog_batch_bytes(cog_batch *batch);
-int cog_batch_waits_for_server(cog_batch *batch);
-void cog_batch_ended(
-    cog_batch *batch, cog_pump *pump, int64_t number, int code, globus_object_t *error);
-
+/* What the transfer that runs waits for, and which it is. */
+enum { COG_WAITS_FOR_NOTHING, COG_WAITS_FOR_SERVER, COG_WAITS_FOR_PLACE };
+int cog_batch_waits_for(cog_batch *batch, int64_t *number);
 
 /* pipeline.c */
 typedef struct cog_pipeline cog_pipeline;
@@ -197,34 +210,11 @@ char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, 
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* gass.c */
-/* How a request has ended, and what `code` is then. */
-enum
-{
-    COG_GASS_DONE,
-    COG_GASS_STOPPED,
-    COG_GASS_LOCAL,             /* errno of the descriptor */
-    COG_GASS_DENIED,            /* http's status; `message` says more (free it) */
-    COG_GASS_FAILED             /* GASS transfer's own error or status */
-};
-typedef struct cog_gass_outcome
-{
-    int code;
-    char *message;
-} cog_gass_outcome;
-typedef struct cog_gass cog_gass;
-cog_gass *cog_gass_new(int fd, int put, size_t block);
-void cog_gass_free(cog_gass *gass);
-void cog_gass_stop(cog_gass *gass);
-int64_t cog_gass_bytes(const cog_gass *gass);
-/* Blocks until all has been moved, it fails, or it is stopped. */
-int cog_gass_run(
-    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
-    cog_gass_outcome *outcome);
-
-/* exists.c: globus_ftp_client_exists(), without its crash */
+/* exists.c: globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
+ * in another directory now, and lives until the callback. */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);
 
 /* guard.c: a plugin that aborts an operation whose server sends us to another host for data, says
@@ -244,6 +234,18 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+/* What is wrong with the replies of that server; a literal. */
+const char *cog_guard_disorder(cog_guard *guard);
+/* Its refusal of RNFR; NULL, or free it. */
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+/* Whether a server has replied anything in this operation, but 421: that it hangs up. */
+int cog_guard_answered(cog_guard *guard);
+/* Of the server of a URL: its reply to FEAT (NULL, or free it); and the letters of MODE, DCAU and
+ * PROT that it has agreed to, '-' for what has not been sent in this session. */
+char *cog_guard_features(cog_guard *guard, const char *url);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
+/* Whether a server has said in the operation that data may come (1xx). */
+int cog_guard_began(cog_guard *guard);
 
 /* plugin.c */
 /* What a plugin can be told of.  The flag is `restart` of an operation, `eof` of data. */
