@@ -22,7 +22,7 @@ their own subclasses.
 
 from __future__ import annotations
 
-from ._core.errors import (
+from ._core.exceptions import (
     AuthenticationError,
     Cause,
     CredentialError,
