@@ -66,8 +66,16 @@ int cog_gass_streams(int out, int err, int by_lines);
 /* credentials */
 typedef struct {
     int64_t not_before; int64_t not_after; long path_length; char policy_language[80];
-    char key_type[16]; int chain_length;
+    char key_type[16]; char signature[48]; int chain_length; int key_belongs;
 } cog_cred_details;
+enum {
+    COG_PKCS12_READ, COG_PKCS12_OTHER, COG_PKCS12_WRONG_PASSPHRASE, COG_PKCS12_UNSUPPORTED,
+    COG_PKCS12_INCOMPLETE
+};
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase);
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place);
 globus_result_t cog_cred_read_key(
     globus_gsi_cred_handle_t handle, const char *file, const char *passphrase, size_t length);
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);

@@ -93,8 +93,25 @@ typedef struct cog_cred_details
     long path_length;                           /* -1: no limit, or no proxy */
     char policy_language[80];                   /* the OID in dots, "" when not an RFC 3820 proxy */
     char key_type[16];                          /* "RSA", "EC", ... */
+    char signature[48];                         /* its algorithm, such as sha256WithRSAEncryption */
     int chain_length;                           /* certificates behind the first one */
+    int key_belongs;                            /* 1: to the certificate; 0: not; -1: there is none */
 } cog_cred_details;
+enum
+{
+    COG_PKCS12_READ,
+    COG_PKCS12_OTHER,                           /* no such file */
+    COG_PKCS12_WRONG_PASSPHRASE,
+    COG_PKCS12_UNSUPPORTED,                     /* encrypted in a way that OpenSSL does not take */
+    COG_PKCS12_INCOMPLETE                       /* without certificate or key */
+};
+/* Reads what a file holds; no passphrase: NULL. */
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase);
+/* Why TLS does not take certificate (place 0), chain (1, ...) or key (-1): OpenSSL's reason; NULL
+   when it does. */
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place);
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
 OM_uint32 cog_cred_to_gss(
     globus_gsi_cred_handle_t handle, OM_uint32 *minor, gss_cred_id_t *credential);
