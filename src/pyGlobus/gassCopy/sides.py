@@ -130,7 +130,7 @@ class Side:
             )
         chosen.insist_on_protection(self.url)
         chosen.settle_authorization(self.url)
-        self.ftp = chosen
+        self.ftp = chosen.for_host(self.url, look_up=True)
 
     def attributes(self) -> Any:
         """The C attributes; good for as long as this object is."""

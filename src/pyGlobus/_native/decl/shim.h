@@ -153,6 +153,7 @@ globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
 /* guard */
+int cog_name_families(const char *name, int milliseconds);
 typedef ... cog_guard;
 cog_guard *cog_guard_new(void);
 void cog_guard_free(cog_guard *guard);

@@ -208,6 +208,8 @@ globus_result_t cog_guard_watch(cog_guard *guard, globus_ftp_client_handle_t *ha
 globus_result_t cog_guard_watch_copy(cog_guard *guard, globus_gass_copy_handle_t *handle);
 /* An operation begins; `delayed`: the server tells its address after it has seen the path. */
 void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed);
+/* peers.c: bits of the families of a host's addresses, see peers.h */
+int cog_name_families(const char *name, int milliseconds);
 /* Of the operation: the URL at which something failed first; which server was refused, and the
  * address it named ("" when its reply was malformed); which ended before it began.  NULL, or free
  * it. */
