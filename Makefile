@@ -4,7 +4,7 @@ PYTHON ?=
 ARGS ?=
 # Processes that test.  The tests wait more than they calculate: for servers, and for GRAM's polls.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : n > 8 ? 8 : n)))
-PYTEST = $(BIN)/pytest -n $(WORKERS) --max-worker-restart=0
+PYTEST = $(BIN)/pytest -n $(WORKERS) --max-worker-restart=4
 BIN := .venv/bin
 
 export PYTHON
@@ -26,7 +26,7 @@ test: test-native ## every test (ARGS='-k name' chooses among the Python ones)
 	@tools/setup.sh test
 	@$(PYTEST) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-soak: setup ## the endurance that `make test` has only a short form of (half an hour)
+soak: setup ## the endurance that `make test` has only a short form of
 	@tools/setup.sh test
 	@$(PYTEST) --dist load -m soak $(ARGS)
 

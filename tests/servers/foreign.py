@@ -206,6 +206,7 @@ port={port}
 logfile={directory}/log
 pidfile={directory}/pid
 maxconnections=500
+globus_tcp_port_range=20000,32000
 [gridftpd/filedir]
 path={mount}
 mount={mount}

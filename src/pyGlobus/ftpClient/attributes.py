@@ -79,6 +79,13 @@ def user_in(url: str) -> tuple[str, str] | None:
     return unquote(name), unquote(password)
 
 
+def _login(name: str, value: str | None) -> Any:
+    """What is sent with USER, PASS or ACCT: a line end would begin another command."""
+    if value is not None and any(sign in value for sign in "\0\r\n"):
+        raise FtpClientValueError(f"a {name} cannot hold NUL, CR or LF")
+    return write_text(value)
+
+
 class FtpClientOperationAttr(Attributes):
     """How an operation behaves (globus_ftp_client_operationattr_t)."""
 
@@ -167,7 +174,7 @@ class FtpClientOperationAttr(Attributes):
         self._data_security: Credential | None = None
         self._data_hosts: tuple[str, ...] | None = None
         self._authorization: dict[str, Any] = {}
-        self._settled_for = ""
+        self._copy_of: FtpClientOperationAttr | None = None
         owned(self, lambda: lib.globus_ftp_client_operationattr_destroy(pointer))
         self._assign(values)
 
@@ -352,12 +359,15 @@ class FtpClientOperationAttr(Attributes):
             subject: the server's subject, when it is not that of its host name.
 
         (globus_ftp_client_operationattr_set_authorization)
+
+        Raises:
+            FtpClientValueError: a NUL, CR or LF in what is sent to the server.
         """
         check_ftp(
             lib.globus_ftp_client_operationattr_set_authorization(
                 self._pointer,
                 ffi.NULL if credential is None else credential.gss(),
-                write_text(user), write_text(password), write_text(account),
+                _login("user", user), _login("password", password), _login("account", account),
                 write_text(subject),
             ),
             "authorization",
@@ -367,7 +377,33 @@ class FtpClientOperationAttr(Attributes):
             "subject": subject,
         }  # fmt: skip
 
-    def insist_on_protection(self, url: str) -> None:
+    def for_operation(self, url: str, **changes: Any) -> Self:
+        """A copy for one operation on `url`, which says outright what the library would guess.
+
+        The caller's object may be in use by other threads and clients, so it is never changed.
+
+        Args:
+            url: where the operation goes.
+            **changes: attributes that the copy has instead.
+
+        Raises:
+            FtpClientValueError: protection is asked for that this URL cannot have.
+        """
+        pointer = ffi.new("globus_ftp_client_operationattr_t *")
+        check_ftp(
+            lib.globus_ftp_client_operationattr_copy(pointer, self._pointer), "operation attributes"
+        )
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._pointer = pointer
+        other._copy_of = self  # who has the token of `read_all`
+        owned(other, lambda: lib.globus_ftp_client_operationattr_destroy(pointer))
+        other._assign(changes)
+        other._insist_on_protection(url)
+        other._choose_login(url)
+        return other
+
+    def _insist_on_protection(self, url: str) -> None:
         """A protected data channel, or an error.
 
         Left to itself the library sends data in the clear, without a word, when protection is
@@ -384,27 +420,26 @@ class FtpClientOperationAttr(Attributes):
             # DEFAULT means: as the server likes
             self.dcau = DcauMode.SELF
 
-    def settle_authorization(self, url: str) -> None:
-        """Say outright what the library would take by default for this URL.
+    def _choose_login(self, url: str) -> None:
+        """Say who we are where the caller has not.
 
-        Left to its defaults it copies the login name for every operation on a kept connection and
-        forgets the copy (GCT 6.2: 64 bytes each).  The server maps whoever has no name.  And it
-        does not look at the name and password in an ``ftp:`` URL.
+        Left to its defaults the library copies the login name for every operation on a kept
+        connection and forgets the copy (GCT 6.2: 64 bytes each).  The server maps whoever has no
+        name.  And it does not look at the name and password in an ``ftp:`` URL.
         """
         scheme, who = url.partition(":")[0].lower(), user_in(url)
-        settled = f"{scheme}:{who}"
-        if self._authorization or settled == self._settled_for or scheme not in ("gsiftp", "ftp"):
+        if self._authorization or scheme not in ("gsiftp", "ftp"):
             return
-        user, password = (b"anonymous", b"globus@") if scheme == "ftp" else (ffi.NULL, ffi.NULL)
+        user, password = ("anonymous", "globus@") if scheme == "ftp" else (None, None)
         if who is not None:
-            user, password = (part.encode() for part in who)
+            user, password = who
         check_ftp(
             lib.globus_ftp_client_operationattr_set_authorization(
-                self._pointer, ffi.NULL, user, password, ffi.NULL, ffi.NULL
+                self._pointer, ffi.NULL, _login("user", user), _login("password", password),
+                ffi.NULL, ffi.NULL,
             ),
             "authorization",
-        )
-        self._settled_for = settled
+        )  # fmt: skip
 
     def for_host(self, url: str, also: Container[str] = (), *, look_up: bool = False) -> Self:
         """The attributes for the host of a URL: where `allow_ipv6` is None, with its answer.
@@ -423,12 +458,9 @@ class FtpClientOperationAttr(Attributes):
             six = bool(lib.cog_name_families(host.encode(), 5000) & IPV6)
         if not six:
             return self
-        other = self.copy()
-        other.allow_ipv6 = True
-        other.settle_authorization(url)
-        return other
+        return self.for_operation(url, allow_ipv6=True)
 
-    def for_command(self, scheme: str, mode: str, dcau: str, prot: str) -> FtpClientOperationAttr:
+    def for_command(self, url: str, mode: str, dcau: str, prot: str) -> FtpClientOperationAttr:
         """The attributes for what needs no data connection: with nothing of one that is new.
 
         The library sets up the data channel (MODE, DCAU, PROT, ...) for every command, also for
@@ -436,11 +468,12 @@ class FtpClientOperationAttr(Attributes):
         data connection that was kept.
 
         Args:
-            scheme: of the URL.
+            url: where the operation goes; these attributes are already those for it.
             mode: the letter of MODE that the session has agreed to, ``-`` for none yet.
             dcau: that of DCAU.
             prot: that of PROT.
         """
+        scheme = url.partition(":")[0].lower()
         wanted_mode = Mode.STREAM if mode == "-" else Mode(ord(mode))
         wanted_prot = Protection.CLEAR if prot == "-" else Protection(ord(prot))
         # DEFAULT sends nothing by itself; in a session of ftp: the library takes NONE anyway
@@ -467,6 +500,7 @@ class FtpClientOperationAttr(Attributes):
             other.authz_assert = self.authz_assert
         if self._authorization:
             other.set_authorization(**self._authorization)
+        other._choose_login(url)
         return other
 
     def _authorize(self, name: str, value: Any) -> None:
