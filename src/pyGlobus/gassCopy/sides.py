@@ -122,7 +122,7 @@ class Side:
             raise GassCopyValueError(
                 f"{self}: {chosen.parallelism} streams need Mode.EXTENDED_BLOCK"
             )
-        self.ftp = chosen
+        self.ftp = chosen.for_host(self.url, look_up=True)
 
     def attributes(self) -> Any:
         """The C attributes; good for as long as this object is."""

@@ -168,10 +168,16 @@ void cog_copy_watch_started(cog_copy_watch *watch);
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);
+enum { COG_LIST_ENTRIES, COG_LIST_FACTS, COG_LIST_LONG };
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url,
+    globus_gass_copy_attr_t *attr);
+int fnmatch(const char *pattern, const char *string, int flags);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
 /* guard */
+int cog_name_families(const char *name, int milliseconds);
 typedef ... cog_guard;
 cog_guard *cog_guard_new(void);
 void cog_guard_free(cog_guard *guard);

@@ -5,6 +5,7 @@
 #ifndef COG_SHIM_H
 #define COG_SHIM_H
 
+#include <fnmatch.h>
 #include <globus_common.h>
 #include <globus_error_gssapi.h>
 #include <globus_error_openssl.h>
@@ -214,6 +215,11 @@ int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, or NULL; free it */
 /* Batches of entries, each handed over as a question: `text` of `a` bytes; the answer 0 stops. */
+/* The text of a directory's list, piece by piece, each as a question (a: bytes, b: COG_LIST_...). */
+enum { COG_LIST_ENTRIES, COG_LIST_FACTS, COG_LIST_LONG };
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url,
+    globus_gass_copy_attr_t *attr);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
@@ -227,7 +233,9 @@ void cog_abort_copy_command(cog_token token, globus_gass_copy_handle_t *handle);
 void cog_abort_ftp_then(
     globus_ftp_client_handle_t *handle, void (*done)(void *arg, globus_object_t *error), void *arg);
 
-/* exists.c: globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
+/* exists.c: whether the server does not know the command (or has said beforehand that it lacks it) */
+int cog_ftp_is_unknown(globus_object_t *error);
+/* globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
  * in another directory now, and lives until the callback. */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
@@ -244,6 +252,8 @@ globus_result_t cog_guard_watch(cog_guard *guard, globus_ftp_client_handle_t *ha
 globus_result_t cog_guard_watch_copy(cog_guard *guard, globus_gass_copy_handle_t *handle);
 /* An operation begins; `delayed`: the server tells its address after it has seen the path. */
 void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed);
+/* peers.c: bits of the families of a host's addresses, see peers.h */
+int cog_name_families(const char *name, int milliseconds);
 /* Of the operation: the URL at which something failed first; which server was refused, and the
  * address it named ("" when its reply was malformed); which ended before it began.  NULL, or free
  * it. */
