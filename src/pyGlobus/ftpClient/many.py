@@ -12,7 +12,7 @@ from typing import Any
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, OperationCancelledError
 from .._core.operation import Operation
-from .._core.runtime import runtime
+from .._core.runtime import call_user, runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import FtpClientOperationAttr
@@ -113,11 +113,11 @@ class FtpMany(FtpSession):
 
         def abort(operation: Operation[int]) -> None:
             run.stop()
-            session.abort(operation)
+            session.abort_it(operation)
 
         def failed() -> None:
             with contextlib.suppress(GlobusException):  # it has ended in this moment
-                session.abort(operation)
+                session.abort_it(operation)
 
         run.on_failure = failed
 
@@ -423,10 +423,7 @@ class _Run:
             place.close()
         self._done += 1
         if self._file_func is not None:
-            try:
-                self._file_func(file, moved)
-            except Exception:
-                runtime.report("file_func of %s files raised", self._verb)
+            call_user(f"file_func of {self._verb} files", self._file_func, file, moved)
 
     def _fail(self, error: BaseException) -> None:
         error.add_note(f"{self._done} files before it are complete.")
