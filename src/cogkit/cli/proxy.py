@@ -138,6 +138,8 @@ def init(lifetime: Lifetime, how: Wanted, output: Output) -> None:
             path_length=how.path_length,
         )
     proxy.write(how.out or security.proxy_path())
+    if doubt := security.fault_of(proxy):
+        print(f"cogkit: the proxy is made, but: {doubt.msg}", file=sys.stderr)
     if output.json:
         print_json(_about(proxy))
         return
@@ -175,7 +177,7 @@ def info(shown: Shown, lifetime: Needed, output: Output) -> int | None:
             print_json(about)
         else:
             _print_about(about, proxy)
-    return None if proxy.time_left > needed else ExitCode.CREDENTIAL
+    return None if proxy.valid and proxy.time_left > needed else ExitCode.CREDENTIAL
 
 
 @command(
@@ -220,7 +222,14 @@ def _duration(given: Lifetime | Needed) -> timedelta | None:
 
 
 def _read_passphrase() -> str:
-    return sys.stdin.readline().rstrip("\n")
+    from pyGlobus.globusException import CredentialError
+
+    try:
+        return sys.stdin.readline().rstrip("\n")
+    except OSError as error:
+        raise CredentialError(
+            f"cannot read the passphrase from standard input: {error.strerror}"
+        ) from error
 
 
 def _ask_passphrase() -> str:
@@ -252,7 +261,7 @@ def _about(proxy: Credential) -> dict[str, Any]:
         "path_length": proxy.path_length,
         "not_after": proxy.not_after.isoformat(),
         "seconds_left": max(0, int(proxy.time_left.total_seconds())),
-        "valid": not proxy.expired,
+        "valid": proxy.valid,
     }
 
 
@@ -260,6 +269,7 @@ def _print_about(about: dict[str, Any], proxy: Credential) -> None:
     left = about["seconds_left"]
     minutes, seconds = divmod(left, 60)
     length = about["path_length"]
+    begin = local_time(proxy.not_before, zone=True)
     for label, value in (
         ("subject", about["subject"]),
         ("issuer", about["issuer"]),
@@ -269,6 +279,7 @@ def _print_about(about: dict[str, Any], proxy: Credential) -> None:
         ("path", about["path"]),
         ("path length", "no limit" if length is None else length),
         ("until", local_time(proxy.not_after, zone=True)),
+        *([] if proxy.valid or proxy.expired else [("from", begin)]),
         ("time left", f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if left else "expired"),
     ):
         print(f"{label:<12} {value}")

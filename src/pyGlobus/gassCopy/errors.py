@@ -21,6 +21,7 @@ from .._core.errors import (
 )
 from .._native import lib
 from ..ftpClient.errors import FtpClientConnectionError, FtpClientDataAddressError
+from ..security.diagnosis import told_by
 from ..security.search import credential_search
 
 __all__ = [
@@ -185,6 +186,11 @@ def copy_error(
     """
     side = _side(causes, sides, fault_url)
     error = _text_error(causes, what) or make_error(causes, what, CLASSES)
+    if isinstance(error, GassCopyAuthenticationError) and (
+        fault := told_by(_replies(causes), None)
+    ):
+        error = _made(GassCopyCredentialError, 0, fault.msg, what, causes)
+        error.hint = fault.hint
     if isinstance(error, GassCopyException):
         error.side = side
         error.url = next((shown(url) for name, url, _ in sides if name == side), "")
@@ -219,6 +225,10 @@ def os_error(number: int, what: str, side: str, url: str) -> GassCopyException:
     if isinstance(error, OSError):
         error.errno, error.strerror = number, reason
     return error
+
+
+def _replies(causes: tuple[Cause, ...]) -> str:
+    return "\n".join(cause.message for cause in causes if cause.kind == "ftp")
 
 
 def _text_error(causes: tuple[Cause, ...], what: str) -> GassCopyException | None:

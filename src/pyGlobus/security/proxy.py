@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from .._core.errors import Concept, CredentialError, check
+from .._core.errors import Cause, Concept, CredentialError, check, take_error
 from .._core.runtime import runtime
 from .._core.workers import run_interruptibly
 from .._native import ffi, lib
@@ -21,6 +21,7 @@ __all__ = ["Policy", "create_proxy", "destroy_proxy"]
 _ERRORS = {Concept.OTHER: CredentialError}
 
 _MINIMUM_BITS = 1024
+_RSA_PLEASE = "ask your CA for a certificate with an RSA key of 2048 bits or more, signed with RSA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,36 @@ def create_proxy(
     runtime.activate("GSI_CREDENTIAL", "GSI_PROXY", "GSI_GSSAPI")
     if issuer is None:
         issuer = Credential.load_pair(passphrase=passphrase)
-    if issuer.expired:
-        raise CredentialError(
-            f"{issuer.subject} expired at {issuer.not_after:%Y-%m-%d %H:%M:%S} UTC",
-            hint="a proxy of it would be refused everywhere; renew the certificate",
-        )
+    issuer.require_usable()
     # A key of 4096 bits takes seconds: Ctrl-C must not wait for it.
     signer = issuer
-    return run_interruptibly(lambda: _create(signer, minutes, bits, limited, path_length, policy))
+    return run_interruptibly(
+        lambda: _delegable(_create(signer, minutes, bits, limited, path_length, policy), signer)
+    )
+
+
+def _delegable(proxy: Credential, issuer: Credential) -> Credential:
+    """The proxy, of which proxies can be made in turn, as GridFTP and GRAM do for each connection.
+
+    GCT 6.2 makes them of certificates that are signed with RSA only, which this one is not where
+    the issuer's key is of another kind.
+    """
+    if "RSA" in proxy.signature_algorithm:
+        return proxy
+    try:
+        _create(proxy, 1, 2048, False, None, None)
+    except CredentialError as error:
+        raise _kind_of_key(issuer, error.causes) from error
+    return proxy
+
+
+def _kind_of_key(issuer: Credential, causes: tuple[Cause, ...]) -> CredentialError:
+    return CredentialError(
+        f"cannot make a proxy of {issuer.subject} that servers can use: its key is of type "
+        f"{issuer.key_type}, and GCT makes no proxies of what such a key has signed",
+        causes=causes,
+        hint=_RSA_PLEASE,
+    )
 
 
 def _create(
@@ -123,11 +146,18 @@ def _create(
                 _ERRORS,
             )
         created = ffi.new("globus_gsi_cred_handle_t *")
-        check(
-            lib.globus_gsi_proxy_create_signed(proxy, issuer.handle(), created),
-            f"cannot make a proxy of {issuer.subject}",
-            _ERRORS,
-        )
+        result = lib.globus_gsi_proxy_create_signed(proxy, issuer.handle(), created)
+        if result != lib.GLOBUS_SUCCESS and issuer.key_type != "RSA":
+            raise _kind_of_key(issuer, take_error(lib.globus_error_get(result)))
+        if result != lib.GLOBUS_SUCCESS and "RSA" not in issuer.signature_algorithm:
+            raise CredentialError(
+                f"cannot make a proxy of {issuer.subject}: it is signed with "
+                f"{issuer.signature_algorithm}, and GCT makes proxies of certificates that are "
+                "signed with RSA",
+                causes=take_error(lib.globus_error_get(result)),
+                hint=_RSA_PLEASE,
+            )
+        check(result, f"cannot make a proxy of {issuer.subject}", _ERRORS)
         return Credential(created[0])
     finally:
         lib.globus_gsi_proxy_handle_destroy(proxy)
