@@ -87,7 +87,7 @@ class Details:
         "--count",
         "-n",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1_000_000),
         default=1,
         help="How many processes.",
     )
@@ -176,6 +176,7 @@ class Waiting:
     ],
     codes=[*CODES, ExitCode.JOB_FAILED],
     ok="the job is done; its own exit code instead where that is known",
+    unreachable="server unreachable or timed out: try again; or the job took longer than --timeout",
 )
 def run(
     what: Words,
