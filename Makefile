@@ -4,7 +4,8 @@ PYTHON ?=
 ARGS ?=
 # Processes that test.  The tests wait more than they calculate: for servers, and for GRAM's polls.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : n > 8 ? 8 : n)))
-PYTEST = $(BIN)/pytest -n $(WORKERS) --max-worker-restart=4
+# A crash ends the run: when it is to go on with another process, --dist loadfile may wait for ever.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --max-worker-restart=0
 BIN := .venv/bin
 
 export PYTHON

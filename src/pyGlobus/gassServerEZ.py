@@ -194,6 +194,7 @@ class GassServerEZ(Handle):
         options = Options(options)
         if shutdown_func is not None and CLIENT_SHUTDOWN_ENABLE not in options:
             raise ValueError("shutdown_func needs the option CLIENT_SHUTDOWN_ENABLE")
+        authorized = ffi.NULL
         if scheme == "https":
             used = Credential.default()  # fails with a clear word where the C library has a number
             if used.expired:
@@ -201,13 +202,14 @@ class GassServerEZ(Handle):
                     f"the credential {used.subject} has expired",
                     hint="make a new proxy with 'cogkit proxy init'",
                 )
+            authorized = _only(used.identity)
         runtime.activate("GASS_SERVER_EZ")
         streams: int | None = None
         if options & (STDOUT_ENABLE | STDERR_ENABLE):
             streams = _streams.lead(stdout, stderr, by_lines=bool(options & LINE_BUFFER))
         number: int | None = None
         try:
-            number = _listening(scheme.encode(), port, options)
+            number = _listening(scheme.encode(), port, options, authorized)
             self._url = text_of(lib.globus_gass_transfer_listener_get_base_url(number)).rstrip("/")
         except BaseException:
             _shut_down(number, streams)
@@ -246,7 +248,33 @@ def _check(code: int, what: str, reason: str = "") -> None:
         )
 
 
-def _listening(scheme: bytes, port: int, options: Options) -> int:
+_authorized: dict[str, Any] = {}
+
+
+def _only(identity: str) -> Any:
+    """The attributes of requests that only this identity may make.
+
+    Not `Authorization.SELF`, the default: with it GCT 6.2 compares the client with the identity of
+    the credential that there was when GASS transfer was activated, and crashes the process if there
+    was none (globus_l_gass_transfer_http_authorization_callback).
+
+    They are kept for ever: a listener that is closed may still have a client, and has a pointer.
+    """
+    if identity not in _authorized:
+        runtime.activate("GASS_TRANSFER")
+        attributes = ffi.new("globus_gass_transfer_requestattr_t *")
+        _check(lib.globus_gass_transfer_requestattr_init(attributes, b"https"), "attributes")
+        _check(
+            lib.globus_gass_transfer_secure_requestattr_set_authorization(
+                attributes, lib.GLOBUS_GASS_TRANSFER_AUTHORIZE_SUBJECT, identity.encode()
+            ),
+            f"authorization of {identity}",
+        )
+        _authorized[identity] = attributes
+    return _authorized[identity]
+
+
+def _listening(scheme: bytes, port: int, options: Options, authorized: Any) -> int:
     """The C listener of a server that serves from now on."""
     where = f"port {port}" if port else "any port"
     attributes = ffi.new("globus_gass_transfer_listenerattr_t *")
@@ -261,7 +289,7 @@ def _listening(scheme: bytes, port: int, options: Options) -> int:
         _rehearse(attributes, scheme, port, where)
         _check(
             lib.globus_gass_server_ez_init(
-                listener, attributes, scheme, ffi.NULL, int(options), _ON_SHUTDOWN
+                listener, attributes, scheme, authorized, int(options), _ON_SHUTDOWN
             ),
             f"cannot serve on {where}",
         )

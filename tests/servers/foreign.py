@@ -262,6 +262,18 @@ def start_arc(directory: Path, grid: Sandbox) -> Iterator[ForeignServer]:
         yield ForeignServer(f"gsiftp://localhost:{port}", port, Path("/"), directory, pid)
 
 
+@contextlib.contextmanager
+def running_gridftp(directory: Path, host: str) -> Iterator[str]:
+    """GCT's server, in the clear, on any loopback address; gives its URL."""
+    port = _free_port(host)
+    command: list[str | Path] = [find_program("globus-gridftp-server"), "-aa", "-port", str(port)]
+    command += ["-control-interface", host, "-data-interface", host]
+    if os.getuid() == 0:
+        command += ["-allow-root", "-anonymous-user", "root"]
+    with _running(command, _environ(), host, port, directory):
+        yield f"ftp://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 @pytest.fixture
 def foreign_directory() -> Iterator[Path]:
     """A new directory with a short name."""

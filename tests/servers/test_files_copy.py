@@ -302,10 +302,11 @@ def test_a_failure_tells_how_many_files_are_complete(
 
 
 def test_an_interrupted_copy_of_many_files_ends_soon_and_leaves_no_parts(
-    plain_url: str, tmp_path: Path, remote: Path
+    url: str, tmp_path: Path, remote: Path
 ) -> None:
+    # each session of its own would take a handshake
     tree = make_files(tmp_path / "tree", 1500, 10)
-    with started("cp", "-r", tree, f"{plain_url}{remote}/") as process:
+    with started("cp", "-r", tree, f"{url}{remote}/") as process:
         until(lambda: len(names(remote)) and len(names(remote / "tree")) > 10)
         begin = time.monotonic()
         process.send_signal(signal.SIGINT)
@@ -313,7 +314,7 @@ def test_an_interrupted_copy_of_many_files_ends_soon_and_leaves_no_parts(
         took = time.monotonic() - begin
     assert (process.returncode, errors) == (130, "cogkit: interrupted\n")
     assert parts(remote) == []
-    assert took < 8, took
+    assert took < 12, took
 
 
 def test_where_parts_cannot_be_removed_it_is_said_which_they_are(

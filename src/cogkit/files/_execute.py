@@ -71,11 +71,11 @@ def execute(
 
 
 def _require_atomic(steps: Sequence[Step], store: RemoteStore) -> None:
-    from cogkit.files._target_remote import prepare_server
+    from cogkit.files._target_remote import require_rename
 
     for step in steps:
         if not step.target.is_local:
-            prepare_server(store, step)
+            require_rename(store, step)
             return
 
 
@@ -163,10 +163,14 @@ class _Execution:
 
     def _run_many(self, stores: Sequence[RemoteStore], steps: list[Step]) -> list[Step]:
         from cogkit.files._many import copy_many
-        from cogkit.files._target_remote import prepare_server
+        from cogkit.files._transport import copy_file
 
-        if steps[0].source.is_local:
-            prepare_server(stores[0], steps[0])
+        target = steps[0].target
+        if not target.is_local and stores[0].server(target).can_rename is None:
+            # one alone shows whether the server can rename
+            smallest = min(steps, key=lambda step: step.entry.size or 0)
+            steps = [step for step in steps if step is not smallest]
+            self._done(smallest, copy_file(stores[0], smallest, many=True, tick=self._tick()))
         tick = self._tick()
         begun = self._state.at_file
         return copy_many(

@@ -167,14 +167,16 @@ class RemoteStore:
                 place,
             )  # fmt: skip
 
-    def can_rename(self, part: Location) -> bool:
-        """Whether files can be renamed at that server.
+    def can_rename(self, part: Location, *, ask: bool) -> bool:
+        """Whether files can be renamed at that server, as far as it is known.
 
         Args:
             part: A name that no file has.
+            ask: Whether to ask the server if it is not known.  It costs the session, since the
+                client library would go on with RNTO (`cog_guard`).
         """
         server = self.server(part)
-        if server.can_rename is None:
+        if server.can_rename is None and ask:
             try:
                 self._command("move", part, part.url)
             except FtpClientException as error:
@@ -183,7 +185,7 @@ class RemoteStore:
                 server.can_rename = not error.unsupported
             else:
                 server.can_rename = True
-        return server.can_rename
+        return server.can_rename is not False
 
     def transfer(
         self,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # What most servers give new files, as long as this one's has not been seen.
 _USUAL_MODE = 0o644
 _MOST_LINKS = 40
+_SMALL = 1 << 20
 _CANNOT_RENAME = "the server cannot rename them"
 
 
@@ -50,16 +51,10 @@ def _is_private(store: RemoteStore, step: Step) -> bool:
     return bool((_USUAL_MODE if usual is None else usual) & ~step.existing.mode & 0o777)
 
 
-def prepare_server(store: RemoteStore, step: Step) -> None:
-    """Find out what `RemoteTarget` has to know of a server, once for many files.
-
-    Raises:
-        OSError: Files are to be replaced in one step, and the server cannot do that.
-    """
-    if store.options.in_place:
-        return
-    can_rename = store.can_rename(step.target.parent.child(part_name(step.target.name)))
-    if store.options.require_atomic and not can_rename:
+def require_rename(store: RemoteStore, step: Step) -> None:
+    """Raise OSError if the server cannot replace files in one step, before anything is done."""
+    part = step.target.parent.child(part_name(step.target.name))
+    if not store.can_rename(part, ask=True):
         raise _not_atomic(step, _CANNOT_RENAME)
 
 
@@ -157,7 +152,7 @@ class RemoteTarget:
 
     def _choose(self, ask: bool) -> str | None:
         """Set `place`; returns why it is the target itself, ``""`` if the user wants it so."""
-        store, existing = self._store, self._step.existing
+        store, step, existing = self._store, self._step, self._step.existing
         if store.options.in_place:
             return ""
         if ask and existing is not None and existing.is_link:
@@ -167,10 +162,12 @@ class RemoteTarget:
             self._final = final
         final = self._final
         part = final.parent.child(part_name(final.name))
-        if not store.can_rename(part):
+        # a small file is soon written once more, if it turns out that it cannot
+        small = step.entry.size is not None and step.entry.size <= _SMALL
+        if not store.can_rename(part, ask=ask and not small):
             return _CANNOT_RENAME
         self.place = part
-        if not ask or not _is_private(store, self._step):
+        if not ask or not _is_private(store, step):
             return None
         assert self._mode is not None
         # The new content must at no moment be more open than what it replaces.
@@ -240,6 +237,8 @@ class RemoteTarget:
         except FtpClientException as error:
             if error.unsupported:
                 server.can_rename = False
+                if store.options.require_atomic:
+                    raise _not_atomic(self._step, _CANNOT_RENAME) from error
                 raise RenameUnknown from error
             other = final.parent.child(part_name(final.name))
             if not exists or not self._moves(part, other):

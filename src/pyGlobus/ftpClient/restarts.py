@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from .._core.errors import GlobusException
 from .._core.operation import Operation
-from .._core.runtime import runtime
+from .._core.runtime import call_user
 from .attributes import FtpClientOperationAttr
 from .constants import Mode, Type
 from .marker import FtpClientRestartMarker
@@ -145,7 +145,7 @@ class Restartable(Protocol):
 
     plugins: PluginSet
     resume: Resume
-    doomed: bool
+    closing: bool
 
     def renew(self) -> None:
         """Take another C handle, for the same operation."""
@@ -182,7 +182,7 @@ class Attempts:
     def _again(self, error: BaseException) -> bool:
         session = self._session
         ranges = self._policy.arrived(session.plugins.key)
-        if session.doomed or not isinstance(error, GlobusException):
+        if session.closing or not isinstance(error, GlobusException):
             return False
         delay = self._policy.delay(error, self._count + 1, self._began)
         if delay is None:
@@ -198,10 +198,10 @@ class Attempts:
         self._count += 1
         if self._policy.on_restart is not None:
             client = None if session.plugins.client is None else session.plugins.client()
-            try:
-                self._policy.on_restart(client, error, self._count, delay)
-            except Exception:
-                runtime.report("%r: on_restart raised", self._policy)
+            call_user(
+                f"{self._policy!r}: on_restart",
+                self._policy.on_restart, client, error, self._count, delay,
+            )  # fmt: skip
         return self._operation.rest(error, delay, self._go)
 
     def _go(self) -> None:
@@ -211,8 +211,8 @@ class Attempts:
             if self._begun is not None:
                 self._begun()
             self._session.register_held()
-        except Exception as problem:
-            if not self._again(problem):
+        except BaseException as problem:
+            if not call_user(f"{operation.what}: the retry", self._again, problem):
                 operation.end(None, operation.ending or problem)
 
 

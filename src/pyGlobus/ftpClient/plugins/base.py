@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..._core.errors import GlobusException, text_of
 from ..._core.handles import owned
 from ..._core.passwords import shown
-from ..._core.runtime import runtime
+from ..._core.runtime import call_user, runtime
 from ..._native import ffi, lib
 from ..constants import CommandMask
 from ..errors import check_ftp, ftp_error
@@ -389,11 +389,12 @@ def _deliver(plugin: FtpClientPlugin, event: Any) -> None:
     if code in _OPERATIONS and owner is not None:
         flag = owner.again
     name, decode = _METHODS.get(code) or _OWN[code]
-    try:
+
+    def tell() -> None:
         arguments = decode(event, text_of(event.text), flag)
         if code in _OWN:
             getattr(plugin, name)(client, key, *arguments)
         elif not plugin._keyed(client, key, name, arguments):
             getattr(plugin, name)(client, *arguments)
-    except Exception:
-        runtime.report("%r: %s raised", plugin, name)
+
+    call_user(f"{plugin!r}: {name}", tell)
