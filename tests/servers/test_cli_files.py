@@ -138,6 +138,7 @@ def test_a_device_is_written_straight(url: str, tmp_path: Path) -> None:
 def test_a_full_local_disk_is_said_and_leaves_no_part(url: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x" * 100_000)
     assert_fails(cogkit("cp", f"{url}{tmp_path}/x", "/dev/full"), 1, "No space left on device")
+    assert_fails(cogkit("cp", tmp_path / "x", "/dev/full"), 1, "/dev/full: No space left")
     assert_fails(cogkit("cp", tmp_path / "x", f"{url}/dev/full"), 1, "No space left on device")
 
 

@@ -107,6 +107,8 @@ def test_the_help_imports_no_more_than_the_commands() -> None:
         (["ls", "--timeout", "nan", "x"], "nan"),
         (["ls", "--timeout", "-1", "x"], "-1"),
         (["cp", "--parallel", "0", "a", "b"], "0"),
+        (["cp", "--parallel", "9" * 30, "a", "b"], "1024"),
+        (["run", "--count", "9" * 10, "--", "true"], "1000000"),
         (["run"], "COMMAND"),
         (["run", "--rsl", "&(executable=/bin/true)", "--count", "2"], "--rsl"),
         (["proxy", "init", "--lifetime", "12.5"], "12.5"),

@@ -85,7 +85,7 @@ class Copying:
         "--parallel",
         "-p",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1024),
         default=1,
         help="TCP streams for one file.",
     )
@@ -93,7 +93,7 @@ class Copying:
         "--sessions",
         "-s",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1024),
         default=2,
         help="Sessions at once, for many files or the parts of a large one.",
     )

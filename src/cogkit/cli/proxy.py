@@ -124,7 +124,8 @@ def init(lifetime: Lifetime, how: Wanted, output: Output) -> None:
 
     The passphrase is asked for only when the key is encrypted.
     """
-    wanted = _duration(lifetime) or timedelta(hours=12)
+    given = _duration(lifetime)
+    wanted = timedelta(hours=12) if given is None else given
     from pyGlobus import security
 
     ask = _read_passphrase if how.passphrase_stdin else _ask_passphrase
@@ -210,15 +211,15 @@ def _duration(given: Lifetime | Needed) -> timedelta | None:
     with bad_usage():
         if hours is not None and lifetime is not None:
             raise ValueError("give --hours or --lifetime, not both")
-        if lifetime is not None:
+        try:
+            if lifetime is None:
+                return None if hours is None else timedelta(hours=hours)
             whole, colon, minutes = lifetime.partition(":")
             if not whole.isdecimal() or (colon and not minutes.isdecimal()):
                 raise ValueError(f"--lifetime is H:M, such as 12:30, not {lifetime!r}")
             return timedelta(hours=int(whole), minutes=int(minutes or 0))
-        try:
-            return None if hours is None else timedelta(hours=hours)
         except OverflowError as error:
-            raise ValueError(f"--hours {hours:g} is longer than time itself") from error
+            raise ValueError(f"{lifetime or hours} hours are too long") from error
 
 
 def _read_passphrase() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cogkit.files._report import Copied
 from cogkit.files._target_local import reading, writing
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from cogkit.files._remote import RemoteStore
 
     Tick = Callable[[int], object]
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 # From so many files on, further sessions are worth their handshakes.
 _MANY = 16
@@ -92,10 +95,10 @@ class _Execution:
         tick = self._tick()
         self._state.current = step.source.name
         with reading(step) as source, writing(step, options) as target:
-            while block := os.read(source, _BLOCK):
+            while block := _named(step.source, os.read, source, _BLOCK):
                 view = memoryview(block)
                 while view:
-                    view = view[os.write(target.descriptor, view) :]
+                    view = view[_named(step.target, os.write, target.descriptor, view) :]
                 target.moved += len(block)
                 if tick:
                     tick(target.moved)
@@ -197,3 +200,12 @@ class _Execution:
             progress(state)
 
         return tick
+
+
+def _named(place: Location, call: Callable[[int, A], R], descriptor: int, argument: A) -> R:
+    """A call on a descriptor; its error names the file."""
+    try:
+        return call(descriptor, argument)
+    except OSError as error:
+        error.filename = place.path
+        raise

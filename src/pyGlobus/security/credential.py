@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import threading
@@ -426,8 +427,12 @@ class Credential:
             finally:
                 os.close(descriptor)
             temporary.replace(file)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is not None:
+                # the name that the caller knows
+                raise type(error)(error.errno, error.strerror, str(file)) from error
             raise
         self._path = file
 

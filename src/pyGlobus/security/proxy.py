@@ -21,6 +21,10 @@ __all__ = ["Policy", "create_proxy", "destroy_proxy"]
 _ERRORS = {Concept.OTHER: CredentialError}
 
 _MINIMUM_BITS = 1024
+_MAXIMUM_BITS = 16384
+_LONGEST = 60 * 366 * 24 * 60
+"""Minutes: GCT holds seconds in 32 bits.  What is longer ends with the issuer's certificate."""
+_MAXIMUM_PATH_LENGTH = 0x7FFFFFFF
 _RSA_PLEASE = "ask your CA for a certificate with an RSA key of 2048 bits or more, signed with RSA"
 
 
@@ -49,7 +53,7 @@ def create_proxy(
     Args:
         issuer: who signs it; the user's own certificate and key by default.
         lifetime: how long it is valid, in whole minutes (rounded up); its chain may end it sooner.
-        bits: size of the new RSA key, at least 1024.
+        bits: size of the new RSA key, from 1024 to 16384.
         limited: a limited proxy, good for data but refused by job managers.
         path_length: how many more proxies may be made from it; None: no limit.
         policy: a policy that restricts it; not together with `limited`.
@@ -63,12 +67,14 @@ def create_proxy(
         CredentialError: no issuer, expired, wrong passphrase, ... (globus_gsi_proxy_create_signed)
         ValueError: an argument is out of range.
     """
-    minutes = -(-int(lifetime.total_seconds()) // 60)
+    minutes = min(-(-int(lifetime.total_seconds()) // 60), _LONGEST)
     if minutes < 1:
         raise ValueError(f"a proxy must be valid for a while: lifetime is {lifetime}")
     if bits < _MINIMUM_BITS:
         raise ValueError(f"a key of {bits} bits is no protection: at least {_MINIMUM_BITS}")
-    if path_length is not None and path_length < 0:
+    if bits > _MAXIMUM_BITS:
+        raise ValueError(f"a key of {bits} bits takes too long: at most {_MAXIMUM_BITS}")
+    if path_length is not None and not 0 <= path_length <= _MAXIMUM_PATH_LENGTH:
         raise ValueError(f"path_length is {path_length}: a count, or None for no limit")
     if limited and policy is not None:
         raise ValueError("a limited proxy has no policy of its own")
@@ -194,6 +200,9 @@ def destroy_proxy(path: str | os.PathLike[str] | None = None) -> Path:
         CredentialError: it is not a plain file, so it was left alone.
     """
     file = Path(path) if path is not None else proxy_path()
+    kind = file.lstat().st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISLNK(kind):
+        raise CredentialError(f"{file} is not a plain file; left alone")
     descriptor = os.open(file, os.O_WRONLY | os.O_NOFOLLOW)
     try:
         status = os.fstat(descriptor)
