@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._core.errors import GlobusException, text_of
 from ..._core.ftpurls import plain_url
@@ -18,9 +18,8 @@ from ..._core.runtime import call_user, runtime
 from ..._native import ffi, lib
 from ..constants import CommandMask
 from ..errors import check_ftp, ftp_error
+from .api import PluginClient
 
-if TYPE_CHECKING:
-    from ..client import FtpClient
 
 __all__ = ["FtpClientPlugin", "PluginSet"]
 
@@ -63,124 +62,124 @@ class FtpClientPlugin:
 
     # --- the connection ------------------------------------------------------------------------
 
-    def connect(self, client: FtpClient | None, url: str) -> None:
+    def connect(self, client: PluginClient | None, url: str) -> None:
         """A connection to the server of `url` is being made."""
 
-    def authenticate(self, client: FtpClient | None, url: str, user: str) -> None:
+    def authenticate(self, client: PluginClient | None, url: str, user: str) -> None:
         """We authenticate ourselves; `user` is the login name, ``""`` for the server's choice."""
 
-    def command(self, client: FtpClient | None, url: str, command: str) -> None:
+    def command(self, client: PluginClient | None, url: str, command: str) -> None:
         """A command is sent, the one that `command` holds, without its line end."""
 
     def response(
-        self, client: FtpClient | None, url: str, code: int, reply: str,
+        self, client: PluginClient | None, url: str, code: int, reply: str,
         error: GlobusException | None,
     ) -> None:  # fmt: skip
         """A reply has come: its code and its whole text; or `error`, and code 0."""
 
-    def fault(self, client: FtpClient | None, url: str, error: GlobusException | None) -> None:
+    def fault(self, client: PluginClient | None, url: str, error: GlobusException | None) -> None:
         """Something failed; what comes of it is told by the operation."""
 
     # --- operations: they begin (`restart`: once more), move data, end ---------------------------
 
-    def get(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def get(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """A get of any kind."""
 
-    def put(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def put(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """A put of any kind."""
 
     def third_party_transfer(
-        self, client: FtpClient | None, source_url: str, dest_url: str, restart: bool
+        self, client: PluginClient | None, source_url: str, dest_url: str, restart: bool
     ) -> None:
         """A transfer between two servers."""
 
-    def read(self, client: FtpClient | None, length: int) -> None:
+    def read(self, client: PluginClient | None, length: int) -> None:
         """A buffer of so many bytes waits for data."""
 
-    def write(self, client: FtpClient | None, length: int, offset: int, eof: bool) -> None:
+    def write(self, client: PluginClient | None, length: int, offset: int, eof: bool) -> None:
         """A block of data is about to be sent."""
 
     def data(
-        self, client: FtpClient | None, error: GlobusException | None, length: int, offset: int,
+        self, client: PluginClient | None, error: GlobusException | None, length: int, offset: int,
         eof: bool,
     ) -> None:  # fmt: skip
         """A block of data has been read or written."""
 
-    def abort(self, client: FtpClient | None) -> None:
+    def abort(self, client: PluginClient | None) -> None:
         """The operation is aborted."""
 
-    def complete(self, client: FtpClient | None) -> None:
+    def complete(self, client: PluginClient | None) -> None:
         """The operation is over, well or not."""
 
-    def delete(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def delete(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """A file is deleted."""
 
-    def feat(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def feat(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """The server is asked for its features."""
 
-    def mkdir(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def mkdir(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """A directory is made."""
 
-    def rmdir(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def rmdir(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """A directory is removed."""
 
-    def list(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def list(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """Names are listed."""
 
-    def verbose_list(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def verbose_list(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """Files are listed for people."""
 
-    def machine_list(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def machine_list(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """Files are listed for programs."""
 
-    def recursive_list(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def recursive_list(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """Files are listed for programs, with those in subdirectories."""
 
-    def mlst(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def mlst(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """The server is asked for the facts of one file."""
 
-    def stat(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def stat(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """The server is asked for the status of a file (STAT)."""
 
-    def modification_time(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def modification_time(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """The server is asked when a file was last changed."""
 
-    def size(self, client: FtpClient | None, url: str, restart: bool) -> None:
+    def size(self, client: PluginClient | None, url: str, restart: bool) -> None:
         """The server is asked how big a file is."""
 
     def cksm(
-        self, client: FtpClient | None, url: str, offset: int, length: int, algorithm: str,
+        self, client: PluginClient | None, url: str, offset: int, length: int, algorithm: str,
         restart: bool,
     ) -> None:  # fmt: skip
         """The server is asked for a checksum of `length` bytes (-1: to the end) from `offset`."""
 
-    def move(self, client: FtpClient | None, source_url: str, dest_url: str, restart: bool) -> None:
+    def move(self, client: PluginClient | None, source_url: str, dest_url: str, restart: bool) -> None:
         """A file is renamed."""
 
-    def symlink(self, client: FtpClient | None, url: str, link_url: str, restart: bool) -> None:
+    def symlink(self, client: PluginClient | None, url: str, link_url: str, restart: bool) -> None:
         """A symbolic link is made."""
 
-    def chmod(self, client: FtpClient | None, url: str, mode: int, restart: bool) -> None:
+    def chmod(self, client: PluginClient | None, url: str, mode: int, restart: bool) -> None:
         """A file's permissions are changed."""
 
-    def chgrp(self, client: FtpClient | None, url: str, group: str, restart: bool) -> None:
+    def chgrp(self, client: PluginClient | None, url: str, group: str, restart: bool) -> None:
         """A file's group is changed."""
 
-    def utime(self, client: FtpClient | None, url: str, when: datetime, restart: bool) -> None:
+    def utime(self, client: PluginClient | None, url: str, when: datetime, restart: bool) -> None:
         """A file's times are set."""
 
     # --- for the plugins of this package -----------------------------------------------------
 
-    def _progress(self, client: FtpClient | None, key: int, moved: int, when: datetime) -> None:
+    def _progress(self, client: PluginClient | None, key: int, moved: int, when: datetime) -> None:
         """So many bytes of this attempt have been moved by our own side."""
 
-    def _performance(self, client: FtpClient | None, key: int, reply: str) -> None:
+    def _performance(self, client: PluginClient | None, key: int, reply: str) -> None:
         """A server's performance marker (112)."""
 
-    def _marker(self, client: FtpClient | None, key: int, ranges: str) -> None:
+    def _marker(self, client: PluginClient | None, key: int, ranges: str) -> None:
         """What has arrived: ``START-STOP,START-STOP``, in order."""
 
-    def _keyed(self, client: FtpClient | None, key: int, name: str, args: tuple[Any, ...]) -> bool:
+    def _keyed(self, client: PluginClient | None, key: int, name: str, args: tuple[Any, ...]) -> bool:
         """Take a notification with the number of its handle; False to have the method called."""
         return False
 

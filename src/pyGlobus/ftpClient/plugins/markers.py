@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..constants import CommandMask
 from ..marker import FtpClientRestartMarker
+from .api import PluginClient
 from .base import FtpClientPlugin
 
-if TYPE_CHECKING:
-    from ..client import FtpClient
 
 __all__ = [
     "PerfMarker",
@@ -104,16 +103,16 @@ class _TransferPlugin(FtpClientPlugin):
         self._well: dict[int, bool] = {}
         """The transfers under way, by the number of their handle: whether all is well so far."""
 
-    def get(self, client: FtpClient | None, url: str, restart: bool) -> None: ...
-    def put(self, client: FtpClient | None, url: str, restart: bool) -> None: ...
+    def get(self, client: PluginClient | None, url: str, restart: bool) -> None: ...
+    def put(self, client: PluginClient | None, url: str, restart: bool) -> None: ...
     def third_party_transfer(
-        self, client: FtpClient | None, source_url: str, dest_url: str, restart: bool
+        self, client: PluginClient | None, source_url: str, dest_url: str, restart: bool
     ) -> None: ...
-    def fault(self, client: FtpClient | None, url: str, error: Exception | None) -> None: ...
-    def abort(self, client: FtpClient | None) -> None: ...
-    def complete(self, client: FtpClient | None) -> None: ...
+    def fault(self, client: PluginClient | None, url: str, error: Exception | None) -> None: ...
+    def abort(self, client: PluginClient | None) -> None: ...
+    def complete(self, client: PluginClient | None) -> None: ...
 
-    def _keyed(self, client: FtpClient | None, key: int, name: str, args: tuple[Any, ...]) -> bool:
+    def _keyed(self, client: PluginClient | None, key: int, name: str, args: tuple[Any, ...]) -> bool:
         match name, args:
             case "get", (url, restart):
                 self._begin(client, key, url, None, restart)
@@ -128,14 +127,14 @@ class _TransferPlugin(FtpClientPlugin):
         return True
 
     def _begin(
-        self, client: FtpClient | None, key: int, source: str | None, dest: str | None,
+        self, client: PluginClient | None, key: int, source: str | None, dest: str | None,
         restart: bool,
     ) -> None:  # fmt: skip
         self._well[key] = True
         if self._on_begin is not None:
             self._on_begin(client, source, dest, restart)
 
-    def _end(self, client: FtpClient | None, key: int, well: bool) -> None:
+    def _end(self, client: PluginClient | None, key: int, well: bool) -> None:
         if self._on_complete is not None:
             self._on_complete(client, well)
 
@@ -175,15 +174,15 @@ class PerfPlugin(_TransferPlugin):
         super().__init__(on_begin, on_complete, interval)
         self._on_marker = on_marker
 
-    def _progress(self, client: FtpClient | None, key: int, moved: int, when: datetime) -> None:
+    def _progress(self, client: PluginClient | None, key: int, moved: int, when: datetime) -> None:
         self._tell(client, key, PerfMarker(when, 0, 1, moved))
 
-    def _performance(self, client: FtpClient | None, key: int, reply: str) -> None:
+    def _performance(self, client: PluginClient | None, key: int, reply: str) -> None:
         marker = read_marker(reply)
         if marker is not None:
             self._tell(client, key, marker)
 
-    def _tell(self, client: FtpClient | None, key: int, marker: PerfMarker) -> None:
+    def _tell(self, client: PluginClient | None, key: int, marker: PerfMarker) -> None:
         if self._on_marker is not None:
             self._on_marker(client, marker)
 
@@ -245,17 +244,17 @@ class ThroughputPlugin(PerfPlugin):
         self._courses: dict[int, _Course] = {}
 
     def _begin(
-        self, client: FtpClient | None, key: int, source: str | None, dest: str | None,
+        self, client: PluginClient | None, key: int, source: str | None, dest: str | None,
         restart: bool,
     ) -> None:  # fmt: skip
         self._courses[key] = _Course(datetime.now(UTC).timestamp())
         super()._begin(client, key, source, dest, restart)
 
-    def _end(self, client: FtpClient | None, key: int, well: bool) -> None:
+    def _end(self, client: PluginClient | None, key: int, well: bool) -> None:
         self._courses.pop(key, None)
         super()._end(client, key, well)
 
-    def _tell(self, client: FtpClient | None, key: int, marker: PerfMarker) -> None:
+    def _tell(self, client: PluginClient | None, key: int, marker: PerfMarker) -> None:
         course = self._courses.get(key)
         if course is None:
             return
@@ -316,6 +315,6 @@ class RestartMarkerPlugin(_TransferPlugin):
         super().__init__(on_begin, on_complete, interval)
         self._on_marker = on_marker
 
-    def _marker(self, client: FtpClient | None, key: int, ranges: str) -> None:
+    def _marker(self, client: PluginClient | None, key: int, ranges: str) -> None:
         if self._on_marker is not None and ranges:
             self._on_marker(client, FtpClientRestartMarker(ranges))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._core.errors import GlobusException
 from ..constants import CommandMask
+from .api import PluginClient
 from .base import FtpClientPlugin
 from .markers import read_marker
 
-if TYPE_CHECKING:
-    from ..client import FtpClient
 
 __all__ = ["RestartPlugin"]
 
@@ -111,10 +110,10 @@ class RestartPlugin(FtpClientPlugin):
 
     # --- what the attempts have moved -----------------------------------------------------------
 
-    def _marker(self, client: FtpClient | None, key: int, ranges: str) -> None:
+    def _marker(self, client: PluginClient | None, key: int, ranges: str) -> None:
         self._arrived[key] = ranges
 
-    def _performance(self, client: FtpClient | None, key: int, reply: str) -> None:
+    def _performance(self, client: PluginClient | None, key: int, reply: str) -> None:
         marker = read_marker(reply)
         if marker is not None:
             self._stripes.setdefault(key, {})[marker.stripe] = marker.bytes
