@@ -1,8 +1,8 @@
 """A program that ends operations at random moments; run by test_cancel.py.
 
-Arguments: a number to begin the random numbers with, how often, the kinds of servers (comma separated:
-refusing, hung, resetting, dying, plain, grid), the verbs (likewise), and the ways to end them.
-Prints what came of it as JSON.
+Arguments: a seed of random numbers, how often, the kinds of servers (comma separated: refusing,
+hung, resetting, dying, plain, grid), the verbs (likewise), and the ways to end them.  Prints what
+came of it as JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pyGlobus.ftpClient import FtpClient, FtpClientHandleAttr
@@ -138,7 +139,7 @@ def end(way: str, moment: float, client: Any, operation: Any) -> float:
             signal.setitimer(signal.ITIMER_REAL, max(moment, 1e-6))
             with contextlib.suppress(Exception):
                 operation.result(20)
-            signal.pause()  # it was quicker
+            time.sleep(1)  # it was quicker; or a finalizer had the exception, and nobody else
         except KeyboardInterrupt:
             pass
         return time.monotonic() - begun - moment
@@ -170,8 +171,9 @@ def end(way: str, moment: float, client: Any, operation: Any) -> float:
 
 
 def state() -> tuple[int, int, int]:
-    pages = int(open("/proc/self/statm").read().split()[1])
-    return pages * 4, len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+    own = Path("/proc/self")
+    pages = int((own / "statm").read_text().split()[1])
+    return pages * 4, len(list((own / "fd").iterdir())), len(list((own / "task").iterdir()))
 
 
 signal.signal(signal.SIGALRM, signal.default_int_handler)

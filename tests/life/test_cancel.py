@@ -29,7 +29,7 @@ def end_anywhere(
 ) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, HERE / "_cancel_anywhere.py", "1", str(rounds), kinds, verbs, ways],
-        env={**os.environ, **environ}, capture_output=True, text=True, timeout=1100, check=False,
+        env={**os.environ, **environ}, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (done.returncode, done.stderr[-5000:])
     outcome: dict[str, Any] = json.loads(done.stdout)

@@ -262,8 +262,10 @@ class Operation(Generic[T]):
     # --- for the map ---------------------------------------------------------------------------
 
     def limit(self, seconds: float | None) -> None:
-        """Give it a deadline: it is then aborted and fails with `GlobusTimeoutError`."""
+        """Give it a deadline, or another one: it is then aborted and fails with
+        `GlobusTimeoutError`."""
         if seconds is not None and not self._returned:
+            self._cancel_timer("_deadline")
             self._deadline = runtime.later(seconds, lambda: self._expire(seconds))
             if self._returned:  # meanwhile
                 self._forget_timers()
