@@ -1,4 +1,4 @@
-"""Signals, the garbage collector and forks, at any moment: nothing is stuck, lost, or left behind."""
+"""Signals, garbage collection and forks, at any moment: nothing is stuck, lost, or left behind."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def test_a_signal_handler_may_cancel_close_and_ask() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0007)
     until = time.monotonic() + 6
     rounds = 0
-    null = os.open("/dev/null", os.O_WRONLY)
+    null, near = os.open("/dev/null", os.O_WRONLY), "file:///dev/null"
     while time.monotonic() < until:
         rounds += 1
         for client, begin in (
             (FtpClient(), lambda client: client.size(url)),
             (FtpClient(), lambda client: client.get(url, into=null)),
-            (GassCopy(), lambda copy: copy.register_url_to_url(url, None, "file:///dev/null", None)),
+            (GassCopy(), lambda copy: copy.register_url_to_url(url, None, near, None)),
         ):
             try:
                 operation = begin(client)
@@ -198,7 +198,8 @@ def test_the_threads_of_this_library_take_no_signals_while_they_wait() -> None:
         time.sleep(0.01)
     assert not blocked()
     # of Globus' own one waits for signals that it has been told of, which are none
-    others = [mask for task, mask in names.items() if int(task) not in (os.getpid(), callbacks.native_id)]
+    known = (os.getpid(), callbacks.native_id)
+    others = [mask for task, mask in names.items() if int(task) not in known]
     assert sum(mask & asking != asking for mask in others) <= 1, list(map(hex, others))
     """)
 

@@ -11,10 +11,11 @@ C library's own ``set_*`` and ``get_*``; those of `FtpClientHandleAttr` too::
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
+from .._core.ftpurls import host_of
 from .._core.handles import owned
 from .._core.runtime import runtime
 from .._native import ffi, lib
@@ -37,7 +38,10 @@ from .settings import (
     write_text,
 )
 
-__all__ = ["FtpClientOperationAttr"]
+__all__ = ["IPV6", "FtpClientOperationAttr"]
+
+IPV6 = 2
+"""A bit of cog_name_families()."""
 
 T = TypeVar("T")
 
@@ -139,9 +143,7 @@ class FtpClientOperationAttr(Attributes):
     delayed_pasv = _flag("delayed_pasv")
     """Let the server choose its data address after it has seen the path."""
     get_delayed_pasv, set_delayed_pasv = delayed_pasv.methods()
-    allow_ipv6 = _flag("allow_ipv6")
-    """Use EPSV and EPRT, RFC 2428."""
-    get_allow_ipv6, set_allow_ipv6 = allow_ipv6.methods()
+    _allow_ipv6 = _flag("allow_ipv6")
     list_uses_data_mode = _flag("list_uses_data_mode")
     """Listings use `mode` too, so that the data connection is kept."""
     get_list_uses_data_mode, set_list_uses_data_mode = list_uses_data_mode.methods()
@@ -163,6 +165,8 @@ class FtpClientOperationAttr(Attributes):
         pointer = ffi.new("globus_ftp_client_operationattr_t *")
         check_ftp(lib.globus_ftp_client_operationattr_init(pointer), "operation attributes")
         self._pointer = pointer
+        # the library has a variable of its own, GLOBUS_FTP_CLIENT_IPV6
+        self._ipv6: bool | None = True if self._allow_ipv6 else None
         self._storage_module: tuple[str, str] | None = None
         self._authz_assert: tuple[str, bool] | None = None
         self._read_all: tuple[bool, DataFunc | None, Any] = (False, None, None)
@@ -274,6 +278,29 @@ class FtpClientOperationAttr(Attributes):
             self._read_all_finalizer.detach()
             runtime.withdraw(self._read_all_token)
             self._read_all_token = 0
+
+    @property
+    def allow_ipv6(self) -> bool | None:
+        """Whether hosts may be reached by IPv6, and data connections made by EPSV and EPRT (RFC
+        2428).
+
+        None: where it must be.  IPv4 first, and IPv6 where there is no IPv4 address, or none that
+        answers.  True: the addresses in the order of the system.
+        """
+        return self._ipv6
+
+    @allow_ipv6.setter
+    def allow_ipv6(self, value: bool | None) -> None:
+        self._ipv6 = value
+        self._allow_ipv6 = bool(value)
+
+    def get_allow_ipv6(self) -> bool:
+        """C: globus_ftp_client_operationattr_get_allow_ipv6."""
+        return self._allow_ipv6
+
+    def set_allow_ipv6(self, value: bool) -> None:
+        """C: globus_ftp_client_operationattr_set_allow_ipv6."""
+        self.allow_ipv6 = value
 
     @property
     def data_hosts(self) -> tuple[str, ...] | None:
@@ -413,6 +440,25 @@ class FtpClientOperationAttr(Attributes):
             ),
             "authorization",
         )  # fmt: skip
+
+    def for_host(self, url: str, also: Container[str] = (), *, look_up: bool = False) -> Self:
+        """The attributes for the host of a URL: where `allow_ipv6` is None, with its answer.
+
+        Args:
+            url: names the host.
+            also: hosts that are not reached by IPv4 alone.
+            look_up: have the resolver say whether a host has IPv6 addresses, for who does not try
+                IPv4 alone first; that takes 5 s at most.
+        """
+        if self.allow_ipv6 is not None:
+            return self
+        host = host_of(url)
+        six = host in also or ":" in host
+        if not six and look_up:
+            six = bool(lib.cog_name_families(host.encode(), 5000) & IPV6)
+        if not six:
+            return self
+        return self.for_operation(url, allow_ipv6=True)
 
     def for_command(self, url: str, mode: str, dcau: str, prot: str) -> FtpClientOperationAttr:
         """The attributes for what needs no data connection: with nothing of one that is new.

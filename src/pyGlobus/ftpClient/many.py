@@ -130,7 +130,7 @@ class FtpMany(FtpSession):
             session.idle()
 
         def lost() -> None:
-            run.close_places()
+            run.close_places(in_use=True)
             session.lost()
 
         def begin(token: Any) -> int:
@@ -376,14 +376,15 @@ class _Run:
             return Resume() if place is None or place.can_begin(0) else place.why_not()
         return Resume() if moved == 0 or not _is_stream(place, self._files[number][1]) else None
 
-    def close_places(self) -> None:
-        """No other attempt is made."""
+    def close_places(self, *, in_use: bool = False) -> None:
+        """No other attempt is made; `in_use`: one may still run, see `Place.close`."""
         with self._lock:
             self._over = True
             places = list(self._places.values())
-            self._places.clear()
+            if not in_use:
+                self._places.clear()
         for place in places:
-            place.close()
+            place.close(in_use=in_use)
 
     def outcome(self) -> int:
         """The number of files, or what went wrong first (on the drainer, after the last event)."""

@@ -25,6 +25,7 @@ from .errors import (
     FtpClientValueError,
     ftp_error,
 )
+from .families import Families, Reach
 from .guard import NO_RULES, rules_of
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
@@ -87,10 +88,6 @@ class Transfer:
     """Whether it is of a whole file, and neither of a part nor with processing."""
 
 
-def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
-    return StaleConnection(moved, stream=attr.mode is Mode.STREAM)
-
-
 def _arrived(
     transfer: Transfer,
     attr: FtpClientOperationAttr,
@@ -138,6 +135,7 @@ class FtpSession(Handle):
         """
         runtime.activate("FTP_CLIENT")
         self._credential = credential
+        self._families = Families()
         self._default_attr = FtpClientOperationAttr()
         if credential is not None:
             self._default_attr.credential = credential
@@ -201,14 +199,16 @@ class FtpSession(Handle):
                     "what is sent is given as source=, where a get goes as into="
                 )
             mine = self._credential is not None and op_attr.credential is None
-            return op_attr.for_operation(url, **({"credential": self._credential} if mine else {}))
+            changes = {"credential": self._credential} if mine else {}
+            return self._families.known(op_attr.for_operation(url, **changes), url)
         if user_in(url) is not None:
-            return self._default_attr.for_operation(url)  # the name is this URL's alone
+            # the name is this URL's alone
+            return self._families.known(self._default_attr.for_operation(url), url)
         scheme = url.partition(":")[0].lower()
         known = self._known_attrs.get(scheme)
         if known is None:
             known = self._known_attrs[scheme] = self._default_attr.for_operation(url)
-        return known
+        return self._families.known(known, url)
 
     def _return_home(self) -> None:
         """Have sessions that are in their login directories; there is no other way back."""
@@ -247,7 +247,15 @@ class FtpSession(Handle):
 
     def _error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
         """The exception for what an operation has ended with."""
-        return self._session.guard.refusal(what) or ftp_error(error, what, credential)
+        guard = self._session.guard
+        refusal = guard.refusal(what) or guard.refused_rename(what)
+        if refusal is None:
+            return ftp_error(error, what, credential)
+        # it was aborted
+        self._session.spoiled |= not (
+            isinstance(refusal, FtpClientException) and refusal.unsupported
+        )
+        return refusal
 
     def _start(
         self,
@@ -258,6 +266,7 @@ class FtpSession(Handle):
         timeout: float | None,
         *,
         attr: FtpClientOperationAttr | None = None,
+        reach: Reach | None = None,
         begun: Callable[[], None] | None = None,
         plan: Plan | None = None,
         resume: Resume | None = None,
@@ -274,6 +283,7 @@ class FtpSession(Handle):
             arg: for `done_func`.
             timeout: seconds until it is aborted.
             attr: tells where the server may have its data.
+            reach: by which addresses its host is reached.
             begun: called each time that the C call has been made.
             plan: tells where it goes on when it is begun again; None: it is not.
             resume: where it begins.
@@ -283,6 +293,8 @@ class FtpSession(Handle):
         """
         session = self._session
         policy = None if plan is None else self._policy(stale)
+        if plan is not None and reach is not None:
+            policy = reach.policy(policy)
         rules = NO_RULES if attr is None else rules_of(attr)
         self._require_open()
         session.claim(operation.what)
@@ -297,7 +309,13 @@ class FtpSession(Handle):
                 operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
             if policy is not None and plan is not None:
                 Attempts(session, policy, operation, call, begun, plan)
-            session.begin(operation, call)
+            try:
+                session.begin(operation, call)
+            except FtpClientException as error:
+                if reach is None or not reach.learn_at_once(error):
+                    raise
+                session.renew()
+                session.begin(operation, call)
         except BaseException:
             session.not_begun(operation)
             raise
@@ -341,11 +359,22 @@ class FtpSession(Handle):
         operation = self._operation(
             f"{verb} {shown(url)}", convert, attr, keep=(c_url, attr, call), on_error=on_error
         )
+        reach = self._reach(attr, url)
         self._start(
-            operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout,
-            plan=lambda ranges, before: Resume(),
+            operation, lambda token: call(c_url, reach.pointer(), token), done_func, arg, timeout,
+            reach=reach, plan=lambda ranges, before: Resume(),
+            stale=StaleConnection(transfer=False, answered=self._session.guard.answered),
         )  # fmt: skip
         return operation
+
+    def _reach(self, attr: FtpClientOperationAttr, url: str) -> Reach:
+        return self._families.reach(self._session.guard.answered, (attr, url))
+
+    def _stale(self, attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
+        """What begins a transfer again that a used session fails for no reason of its own."""
+        return StaleConnection(
+            moved, stream=attr.mode is Mode.STREAM, answered=self._session.guard.answered
+        )
 
     def _simple(
         self,
@@ -389,6 +418,7 @@ class FtpSession(Handle):
         session.part = (transfer.first, transfer.end) if transfer.verb == "get" else (0, -1)
         stall = self._stall_limit(transfer.stall_timeout)
         start = Resume(transfer.marker, transfer.first)
+        reach = self._reach(attr, transfer.url)
 
         def plan(ranges: str, before: Resume) -> Resume | str | None:
             if session.ended:
@@ -402,10 +432,10 @@ class FtpSession(Handle):
 
         self._start(
             operation,
-            lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
+            lambda token: call(c_url, reach.pointer(), ON_COMPLETE, token),
             transfer.done_func, transfer.arg, None, attr=attr,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
-            plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
+            reach=reach, plan=plan, resume=start, stale=self._stale(attr, lambda: moved[0]),
             arrived=_arrived(
                 transfer, attr, lambda: spans_text(session.spans), lambda: session.resume.marker
             ),
@@ -450,7 +480,7 @@ class FtpSession(Handle):
             session.idle()
 
         def lost() -> None:
-            place.close()
+            place.close(in_use=True)
             session.lost()
 
         operation: Operation[int] = Operation(
@@ -459,6 +489,7 @@ class FtpSession(Handle):
         )  # fmt: skip
 
         lowest = 0 if putting else transfer.first
+        reach = self._reach(attr, transfer.url)
 
         def start(token: Any) -> int:
             first = session.resume.first
@@ -466,7 +497,7 @@ class FtpSession(Handle):
                 token, transfer.file_offset, lowest, first, transfer.end, longest_block(attr)
             )
             try:
-                result = call(c_url, attr.pointer(), ON_PUMP_COMPLETE, pump.pointer)
+                result = call(c_url, reach.pointer(), ON_PUMP_COMPLETE, pump.pointer)
             except BaseException:
                 pump.end()
                 raise
@@ -496,7 +527,8 @@ class FtpSession(Handle):
         try:
             self._start(
                 operation, start, transfer.done_func, transfer.arg, None, attr=attr,
-                begun=begun, plan=plan, resume=first, stale=_stale(attr, pump.bytes),
+                reach=reach, begun=begun, plan=plan, resume=first,
+                stale=self._stale(attr, pump.bytes),
                 arrived=_arrived(transfer, attr, pump.written, lambda: session.resume.marker),
             )  # fmt: skip
         except BaseException:

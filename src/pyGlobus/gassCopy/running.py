@@ -286,6 +286,9 @@ class Copy(_Running[None]):
             return False
         if self.bytes_done() > _HARDLY or self._stale.delay(error, 1, 0.0) is None:
             return False
+        if not all(side.can_begin_again for side in self.sides):
+            error.add_note("It was not begun again: a pipe cannot be sought.")
+            return False
         self.release_sides()
         self.session.renew()
         return self.operation.rest(error, 0.0, self._resume)

@@ -122,7 +122,7 @@ class Side:
             raise GassCopyValueError(
                 f"{self}: {chosen.parallelism} streams need Mode.EXTENDED_BLOCK"
             )
-        self.ftp = chosen
+        self.ftp = chosen.for_host(self.url, look_up=True)
 
     def attributes(self) -> Any:
         """The C attributes; good for as long as this object is."""
@@ -196,6 +196,11 @@ class Side:
             return os.lseek(self.descriptor, 0, os.SEEK_CUR)
         except OSError:
             return 0
+
+    @property
+    def can_begin_again(self) -> bool:
+        """Whether it has all bytes once more: what was read from a FIFO is gone."""
+        return not self.path or self._regular
 
     def finish(self, end: int, *, failed: bool, partial: bool) -> None:
         """The copy has ended: put the destination file in order.

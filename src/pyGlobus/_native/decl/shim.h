@@ -57,6 +57,7 @@ void cog_on_gram_reply(
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
 int cog_gram_listen(cog_token token, char **contact);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 void cog_set_gass_shutdown_token(cog_token token);
@@ -65,8 +66,16 @@ int cog_gass_streams(int out, int err, int by_lines);
 /* credentials */
 typedef struct {
     int64_t not_before; int64_t not_after; long path_length; char policy_language[80];
-    char key_type[16]; int chain_length;
+    char key_type[16]; char signature[48]; int chain_length; int key_belongs;
 } cog_cred_details;
+enum {
+    COG_PKCS12_READ, COG_PKCS12_OTHER, COG_PKCS12_WRONG_PASSPHRASE, COG_PKCS12_UNSUPPORTED,
+    COG_PKCS12_INCOMPLETE
+};
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase);
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place);
 globus_result_t cog_cred_read_key(
     globus_gsi_cred_handle_t handle, const char *file, const char *passphrase, size_t length);
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
@@ -159,10 +168,16 @@ void cog_copy_watch_started(cog_copy_watch *watch);
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);
+enum { COG_LIST_ENTRIES, COG_LIST_FACTS, COG_LIST_LONG };
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url,
+    globus_gass_copy_attr_t *attr);
+int fnmatch(const char *pattern, const char *string, int flags);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
 /* guard */
+int cog_name_families(const char *name, int milliseconds);
 typedef ... cog_guard;
 cog_guard *cog_guard_new(void);
 void cog_guard_free(cog_guard *guard);
@@ -175,6 +190,8 @@ char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
 const char *cog_guard_disorder(cog_guard *guard);
 char *cog_guard_features(cog_guard *guard, const char *url);
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+int cog_guard_answered(cog_guard *guard);
 void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
 int cog_guard_began(cog_guard *guard);
 

@@ -5,6 +5,7 @@
 #ifndef COG_SHIM_H
 #define COG_SHIM_H
 
+#include <fnmatch.h>
 #include <globus_common.h>
 #include <globus_error_gssapi.h>
 #include <globus_error_openssl.h>
@@ -78,6 +79,8 @@ char *cog_check_thread_plugin(void);            /* NULL, or why it will not load
 const char *cog_gss_library(void);              /* the file that our gss_* calls resolve to */
 int cog_start(void);                            /* opens the queue; -errno on failure */
 int cog_activate(globus_module_descriptor_t *module);    /* its threads take no signals */
+/* Returns the module's status; see start.c before using it. */
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_refuse_signals(void);                  /* in this thread, from now on */
 void cog_guard_exit(void);                      /* after the modules are activated */
 void cog_forked(void);                          /* in a child: nothing is used any more */
@@ -91,8 +94,25 @@ typedef struct cog_cred_details
     long path_length;                           /* -1: no limit, or no proxy */
     char policy_language[80];                   /* the OID in dots, "" when not an RFC 3820 proxy */
     char key_type[16];                          /* "RSA", "EC", ... */
+    char signature[48];                         /* its algorithm, such as sha256WithRSAEncryption */
     int chain_length;                           /* certificates behind the first one */
+    int key_belongs;                            /* 1: to the certificate; 0: not; -1: there is none */
 } cog_cred_details;
+enum
+{
+    COG_PKCS12_READ,
+    COG_PKCS12_OTHER,                           /* no such file */
+    COG_PKCS12_WRONG_PASSPHRASE,
+    COG_PKCS12_UNSUPPORTED,                     /* encrypted in a way that OpenSSL does not take */
+    COG_PKCS12_INCOMPLETE                       /* without certificate or key */
+};
+/* Reads what a file holds; no passphrase: NULL. */
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase);
+/* Why TLS does not take certificate (place 0), chain (1, ...) or key (-1): OpenSSL's reason; NULL
+   when it does. */
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place);
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
 OM_uint32 cog_cred_to_gss(
     globus_gsi_cred_handle_t handle, OM_uint32 *minor, gss_cred_id_t *credential);
@@ -195,6 +215,11 @@ int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, or NULL; free it */
 /* Batches of entries, each handed over as a question: `text` of `a` bytes; the answer 0 stops. */
+/* The text of a directory's list, piece by piece, each as a question (a: bytes, b: COG_LIST_...). */
+enum { COG_LIST_ENTRIES, COG_LIST_FACTS, COG_LIST_LONG };
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url,
+    globus_gass_copy_attr_t *attr);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
@@ -208,7 +233,9 @@ void cog_abort_copy_command(cog_token token, globus_gass_copy_handle_t *handle);
 void cog_abort_ftp_then(
     globus_ftp_client_handle_t *handle, void (*done)(void *arg, globus_object_t *error), void *arg);
 
-/* exists.c: globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
+/* exists.c: whether the server does not know the command (or has said beforehand that it lacks it) */
+int cog_ftp_is_unknown(globus_object_t *error);
+/* globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
  * in another directory now, and lives until the callback. */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
@@ -225,6 +252,8 @@ globus_result_t cog_guard_watch(cog_guard *guard, globus_ftp_client_handle_t *ha
 globus_result_t cog_guard_watch_copy(cog_guard *guard, globus_gass_copy_handle_t *handle);
 /* An operation begins; `delayed`: the server tells its address after it has seen the path. */
 void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed);
+/* peers.c: bits of the families of a host's addresses, see peers.h */
+int cog_name_families(const char *name, int milliseconds);
 /* Of the operation: the URL at which something failed first; which server was refused, and the
  * address it named ("" when its reply was malformed); which ended before it began.  NULL, or free
  * it. */
@@ -234,6 +263,10 @@ char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
 /* What is wrong with the replies of that server; a literal. */
 const char *cog_guard_disorder(cog_guard *guard);
+/* Its refusal of RNFR; NULL, or free it. */
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+/* Whether a server has replied anything in this operation, but 421: that it hangs up. */
+int cog_guard_answered(cog_guard *guard);
 /* Of the server of a URL: its reply to FEAT (NULL, or free it); and the letters of MODE, DCAU and
  * PROT that it has agreed to, '-' for what has not been sent in this session. */
 char *cog_guard_features(cog_guard *guard, const char *url);

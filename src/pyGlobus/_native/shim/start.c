@@ -69,17 +69,6 @@ int cog_start(void)
     return cog_queue_open(free_error);
 }
 
-int cog_activate(globus_module_descriptor_t *module)
-{
-    sigset_t before;
-    int status;
-
-    cog_signals_block(&before);
-    status = globus_module_activate(module);
-    cog_signals_restore(&before);
-    return status;
-}
-
 void cog_refuse_signals(void)
 {
     cog_signals_block(NULL);
