@@ -10,6 +10,12 @@
  * that; it frees what QUIT has registered at a reply of any kind, goes on to read after a 1xx, and
  * calls what it has freed (globus_l_ftp_control_send_cmd_cb).  An abort sends no QUIT.
  *
+ * So is one between two servers which the one says to be over before the other has been asked.  The
+ * library would tell of success, and free what the connection to the other still calls back to.
+ *
+ * And so is a checksum that no algorithm makes: the library copies it into the caller's memory as long
+ * as it is (globus_l_ftp_client_parse_cksm).
+ *
  * A rename ends when RNFR is refused.  The library sends RNTO all the same, which names a file that
  * an earlier RNFR may have meant, and tells only what the server says to that.
  *
@@ -58,6 +64,7 @@ struct cog_guard
     char           *rename_reply;   /* the refusal of RNFR */
     int             rename_code;
     int             began;          /* a server has said that data may come */
+    int             operation;      /* the number of the one that runs */
 };
 
 /* What a plugin in one handle has: gass copy has two transfers under way, each in a handle. */
@@ -65,6 +72,8 @@ typedef struct watch
 {
     cog_guard *guard;
     int        awaited;     /* a transfer with one server, which has not said that it begins */
+    int        between;     /* the number of the operation that is one between two servers, or 0 */
+    int        sent, got;   /* which of them have been asked: STOR, RETR and their like */
 }
 watch;
 
@@ -232,6 +241,18 @@ static int tells_no_time(const char *reply)
     return !digits[strcspn(digits, "0123456789")];
 }
 
+/* GASS copy gives the library room for the longest digest of OpenSSL, in hexadecimal. */
+enum { LONGEST_CHECKSUM = 128 };
+
+/* As sscanf() finds the word. */
+static int is_long_checksum(const char *reply)
+{
+    const char *word = reply + strnlen(reply, 4);
+
+    word += strspn(word, " \t\n\v\f\r");
+    return strcspn(word, " \t\n\v\f\r") > LONGEST_CHECKSUM;
+}
+
 /* What cannot be what comes next; NULL: nothing is wrong.  Under lock. */
 static const char *disorder(watch *watch, const server *server, int code, const char *reply)
 {
@@ -244,6 +265,15 @@ static const char *disorder(watch *watch, const server *server, int code, const 
     if (watch->awaited && (code == 226 || code == 250) && is_transfer(server))
     {
         return "are out of order: the transfer is over before it has begun (226 or 250 before 150)";
+    }
+    if (watch->between == watch->guard->operation && (code == 226 || (code == 250 && is_transfer(server)))
+        && !(watch->sent && watch->got))
+    {
+        return "are out of order: the transfer is over before the other server has been asked";
+    }
+    if (code == 213 && is_command(server, "CKSM ") && is_long_checksum(reply))
+    {
+        return "make no sense: 213 to CKSM with a checksum that is too long";
     }
     if (code == 213 && is_command(server, "MDTM") && tells_no_time(reply))
     {
@@ -311,7 +341,8 @@ static void on_connect(NOTIFIED, const char *url)
 
 static void on_command(NOTIFIED, const char *url, const char *command)
 {
-    cog_guard *guard = ((watch *) specific)->guard;
+    watch *watch = specific;
+    cog_guard *guard = watch->guard;
     server *server;
 
     (void) plugin, (void) handle;
@@ -319,6 +350,10 @@ static void on_command(NOTIFIED, const char *url, const char *command)
     if ((server = server_of(guard, url ? url : "")))
     {
         snprintf(server->command, sizeof server->command, "%s", command ? command : "");
+        watch->sent |= is_command(server, "STOR ") || is_command(server, "APPE ")
+            || is_command(server, "ESTO ") || is_command(server, "PUT ");
+        watch->got |= is_command(server, "RETR ") || is_command(server, "ERET ")
+            || is_command(server, "GET ");
     }
     pthread_mutex_unlock(&guard->lock);
 }
@@ -380,10 +415,20 @@ static void on_fault(NOTIFIED, const char *url, globus_object_t *error)
     pthread_mutex_unlock(&guard->lock);
 }
 
-static void await(watch *watch, int single)
+static void begin_transfer(watch *watch, int single)
 {
     pthread_mutex_lock(&watch->guard->lock);
     watch->awaited = single;
+    if (single)
+    {
+        watch->between = 0;
+    }
+    else if (watch->between != watch->guard->operation)
+    {
+        /* else it is the next of several that are pipelined */
+        watch->between = watch->guard->operation;
+        watch->sent = watch->got = 0;
+    }
     pthread_mutex_unlock(&watch->guard->lock);
 }
 
@@ -413,7 +458,7 @@ HEARS_OF(
 static void on_operation(NOTIFIED, const char *url, ATTR attr, globus_bool_t restart)
 {
     (void) plugin, (void) handle, (void) url, (void) attr, (void) restart;
-    await(specific, 1);
+    begin_transfer(specific, 1);
 }
 
 /* Between two servers replies of both come by the same way, pipelined those to several files. */
@@ -423,7 +468,7 @@ static void on_transfer(
 {
     (void) plugin, (void) handle, (void) source, (void) source_attr, (void) dest, (void) dest_attr;
     (void) restart;
-    await(specific, 0);
+    begin_transfer(specific, 0);
 }
 
 /* --- the plugin itself ------------------------------------------------------------------------- */
@@ -575,6 +620,7 @@ void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed)
     guard->delayed = delayed;
     guard->answered = 0;
     guard->began = 0;
+    guard->operation++;
     free(guard->fault_url);
     free(guard->refused_url);
     free(guard->refused);
