@@ -317,13 +317,15 @@ def test_an_interrupted_copy_of_many_files_ends_soon_and_leaves_no_parts(
     assert took < 12, took
 
 
+@pytest.mark.parametrize("way", ["up", "across"])
 def test_where_parts_cannot_be_removed_it_is_said_which_they_are(
-    grid: Sandbox, grid_env: dict[str, str], tmp_path: Path, remote: Path
+    grid: Sandbox, plain_url: str, tmp_path: Path, remote: Path, way: str
 ) -> None:
     tree = make_files(tmp_path / "tree", 1500, 10)
+    source = f"{plain_url if way == 'across' else ''}{tree}"
     server = grid.add_gridftp("-aa", *(["-anonymous-user", "root"] if os.getuid() == 0 else []))
     try:
-        with started("cp", "-r", tree, f"ftp://localhost:{server.port}{remote}/") as process:
+        with started("cp", "-r", source, f"ftp://localhost:{server.port}{remote}/") as process:
             until(lambda: len(names(remote)) and len(names(remote / "tree")) > 10)
             server.stop()
             begin = time.monotonic()

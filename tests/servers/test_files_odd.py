@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -333,6 +335,23 @@ def test_a_data_connection_that_is_refused_once_is_tried_again(
     assert names(odd_server.root / "tree") == names(tree)
 
 
+def test_what_comes_from_a_pipe_is_not_taken_twice(
+    odd_server: OddServer, session: Files, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = subprocess.Popen(
+        ["sh", "-c", f"seq 200000 >'{tmp_path}/pipe'"], stderr=subprocess.DEVNULL
+    )
+    odd_server.replies["STOR"] = ["425 Cannot build data connection."]
+    try:
+        with pytest.raises(ConnectionError):
+            session.copy(str(tmp_path / "pipe"), f"{odd_server.url}/x")
+    finally:
+        writer.kill()
+        writer.wait(10)
+    assert names(odd_server.root) == []
+
+
 def test_what_is_refused_again_and_again_fails(
     odd_server: OddServer, session: Files, tmp_path: Path
 ) -> None:
@@ -370,3 +389,41 @@ def test_directories_of_one_name_in_each_other_are_no_loop(
     (deep / "f").touch()
     session.copy(f"{odd_server.url}/a", str(tmp_path / "a"), recursive=True)
     assert (tmp_path / "a" / "a" / "a" / "a" / "a" / "f").exists()
+
+
+def test_directories_without_an_end_are_refused(
+    odd_server: OddServer, session: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("_plan", "_remove"):
+        monkeypatch.setattr(f"cogkit.files.{module}._DEEPEST", 20)
+    (odd_server.root / "d").mkdir()
+    (odd_server.root / "d" / "f").touch()
+    count = 0
+
+    def deeper(line: str) -> None:
+        nonlocal count
+        count += 1
+        odd_server.listings["MLSD"] = lines(f"type=dir;size={count}; d", f"{FACTS} f")
+
+    odd_server.replies["MLSD"] = deeper
+    odd_server.replies["RMD"] = "550 Directory not empty"
+    with pytest.raises(OSError, match="one in the other"):
+        session.remove(f"{odd_server.url}/d", recursive=True)
+    assert "DELE" not in odd_server.verbs()
+    odd_server.without = {"RETR"}
+    with pytest.raises(Exception, match=r"500|one in the other") as caught:
+        session.copy(f"{odd_server.url}/d", str(tmp_path / "d"), recursive=True)
+    assert not isinstance(caught.value, RecursionError)
+
+
+def test_what_fails_is_cleaned_up_where_one_connection_is_allowed(
+    odd_server: OddServer, session: Files, tmp_path: Path
+) -> None:
+    odd_server.most_connections = 1
+    (tmp_path / "new").write_text("new")
+    session.copy(str(tmp_path / "new"), f"{odd_server.url}/x")
+    odd_server.replies["SIZE"] = "213 2"
+    odd_server.without = {"MLST"}
+    with pytest.raises(OSError, match="bytes came of"):
+        session.copy(str(tmp_path / "new"), f"{odd_server.url}/x")
+    assert names(odd_server.root) == ["x"]

@@ -31,6 +31,7 @@ from pyGlobus.ftpClient import (
     FtpClientOperationAttr,
     FtpClientValueError,
     Mode,
+    Protection,
     RestartPlugin,
 )
 from pyGlobus.gassCopy import GassCopy, GassCopyConnectionError, GassCopyHandleAttr
@@ -157,6 +158,19 @@ def test_a_put_returns_before_its_pipe_says_anything(
         operation = client.put(f"{url}{target}", attr(mode), source=pipe.reader)
         pipe.write(DATA)
         assert operation.result(20) == len(DATA)
+    assert target.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_private_data_channel_takes_a_pipe(
+    grid_env: dict[str, str], target: Path, pipe: Pipe, mode: Mode
+) -> None:
+    attributes = FtpClientOperationAttr(mode=mode, data_protection=Protection.PRIVATE)
+    with FtpClient() as client:
+        where = f"{grid_env['COGKIT_SANDBOX_GRIDFTP']}{target}"
+        operation = client.put(where, attributes, source=pipe.reader)
+        pipe.write(DATA)
+        assert operation.result(30) == len(DATA)
     assert target.read_bytes() == DATA
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from cogkit.files._connection import Connection
 from cogkit.files._remote import RemoteStore
+from cogkit.files._report import tell_parts
 from cogkit.files._run import Run
-from pyGlobus.globusException import GlobusException
+from pyGlobus.globusException import AuthenticationError, GlobusException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 # How long all of it together may hold up the report of what went wrong.
 _BUDGET = 5.0
-_MOST_NAMES = 10
 
 
 def remove_parts(
@@ -36,21 +36,30 @@ def remove_parts(
     """
     deadline = time.monotonic() + _BUDGET
     left = list(parts)
-    options = replace(store.options, timeout=_BUDGET, stall=_BUDGET)
-    connection = Connection(options, store.connection.servers)
+    own = Connection(replace(store.options, timeout=_BUDGET), store.connection.servers)
     try:
-        while left and (seconds := deadline - time.monotonic()) > 0:
-            connection.options = replace(options, timeout=seconds)
-            try:
-                RemoteStore(connection, Run()).unlink(left[0])
-            except FileNotFoundError:
-                pass  # it had not come to that
-            except (GlobusException, OSError):
-                break
-            del left[0]
+        _remove(own, left, deadline)
+        if left:  # a server may let in no session more
+            _remove(store.connection, left, deadline)
     finally:
-        connection.close()
+        own.close()
     if left and error is not None:
-        names = ", ".join(str(part) for part in left[:_MOST_NAMES])
-        more = f", and {len(left) - _MOST_NAMES} more" if len(left) > _MOST_NAMES else ""
-        error.add_note(f"Parts may be left there: {names}{more}")
+        tell_parts(error, [str(part) for part in left])
+
+
+def _remove(connection: Connection, left: list[Location], deadline: float) -> None:
+    """Remove them by this session, and take those that are gone from the list."""
+    for part in list(left):
+        if (seconds := deadline - time.monotonic()) <= 0:
+            return
+        options = replace(connection.options, timeout=seconds, stall=seconds)
+        try:
+            RemoteStore(connection, Run(), options).unlink(part)
+        except FileNotFoundError:
+            left.remove(part)  # it had not come to that
+        except (ConnectionError, TimeoutError, AuthenticationError):
+            return
+        except (GlobusException, OSError):
+            pass  # this one stays
+        else:
+            left.remove(part)

@@ -119,7 +119,8 @@ class Files:
             IsADirectoryError: It is a directory, and `recursive` is not set.
         """
         where = Location.parse(place)
-        store = self._store(where)
+        session = None if where.is_local else self._session(0, Run(self._tell))
+        store: Store = session or self._local
         entry = None
         with suppress(FileNotFoundError):  # a link to nothing can be removed
             entry = store.stat(where)
@@ -133,8 +134,12 @@ class Files:
             raise PermissionError(
                 errno.EPERM, "a root or home directory is not removed as a whole", str(where)
             )
+        elif session is None:
+            self._local.remove_tree(where)
         else:
-            store.remove_tree(where)
+            from cogkit.files._remove import remove_tree
+
+            remove_tree(session, where)
 
     def cat(self, place: str, descriptor: int) -> int:
         """Write a file's content to a descriptor, such as a pipe; returns the bytes."""

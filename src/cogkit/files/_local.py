@@ -32,10 +32,6 @@ class Store(Protocol):
         """Remove what is not a directory."""
         ...
 
-    def remove_tree(self, place: Location) -> None:
-        """Remove a directory with all that is in it; no symbolic link is followed."""
-        ...
-
 
 class LocalStore:
     """This machine."""

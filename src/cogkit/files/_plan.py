@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # byte, that of one above it may be a link to it.  When it is found so often, one in the other, it
 # is one: real directories end.
 _SAME_LISTINGS = 8
+# So many directories, one in the other, are a server's invention.
+_DEEPEST = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,8 @@ class Planner:
 
 def _require_no_loop(above: _Above) -> None:
     holders = above.holders()[1:]
+    if len(holders) >= _DEEPEST:
+        raise OSError(errno.ELOOP, f"it is in {_DEEPEST} directories, one in the other")
     identity = above.entry.identity
     if identity is not None:
         for one in holders:

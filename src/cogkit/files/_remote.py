@@ -27,15 +27,20 @@ if TYPE_CHECKING:
 class RemoteStore:
     """What a run does with servers, by one connection: one thing at a time."""
 
-    def __init__(self, connection: Connection, run: Run) -> None:
+    def __init__(
+        self, connection: Connection, run: Run, options: TransferOptions | None = None
+    ) -> None:
+        """For one run.
+
+        Args:
+            connection: What it uses.
+            run: What is cancelled as a whole.
+            options: Other ones than the connection's, for how long to wait.
+        """
         self.connection = connection
         self.run = run
+        self.options = options or connection.options
         self._remembered: dict[Location, Listing] | None = None
-
-    @property
-    def options(self) -> TransferOptions:
-        """How long to wait, and how to move data."""
-        return self.connection.options
 
     def server(self, place: Location) -> Server:
         """What is known of a server."""
@@ -115,12 +120,6 @@ class RemoteStore:
     def rmdir(self, place: Location) -> None:
         """Remove an empty directory."""
         self._command("rmdir", place)
-
-    def remove_tree(self, place: Location) -> None:
-        """Remove a directory with all that is in it; no symbolic link is followed."""
-        from cogkit.files._remove import remove_tree
-
-        remove_tree(self, place)
 
     # ---- for copies ------------------------------------------------------------------------
 

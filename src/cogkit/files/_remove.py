@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from cogkit.files._remote import RemoteStore
 
 
+# So many directories, one in the other, are a server's invention.
+_DEEPEST = 300
+
+
 @dataclass(slots=True)
 class _Tree:
     """A directory that has been read."""
@@ -68,6 +72,7 @@ class _Reader:
 
     def __init__(self, store: RemoteStore) -> None:
         self._store = store
+        self._depth = 0
 
     def read_top(self, place: Location) -> _Tree | None:
         """The tree to be removed; ``None`` when it is gone already."""
@@ -77,6 +82,13 @@ class _Reader:
 
     def _read(self, place: Location, listing: Listing) -> _Tree:
         tree = _Tree(place)
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise OSError(
+                errno.ELOOP,
+                f"nothing was removed: it is in {_DEEPEST} directories, one in the other",
+                str(place),
+            )
         for entry in listing:
             inner = place.child(entry.name)
             if entry.is_dir and not entry.is_link:
@@ -84,6 +96,7 @@ class _Reader:
                     tree.directories.append(found)
             else:
                 tree.files.append(inner)
+        self._depth -= 1
         return tree
 
     def _read_directory(self, place: Location, entry: Entry, above: Listing) -> _Tree | None:

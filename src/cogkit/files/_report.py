@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,26 @@ class Summary:
     def rate(self) -> float:
         """Bytes a second, the handshakes included."""
         return self.bytes / self.seconds if self.seconds else 0.0
+
+
+_PARTS = "Parts may be left there: "
+_MOST_NAMES = 10
+
+
+def tell_parts(error: BaseException, names: Sequence[str]) -> None:
+    """Say in an error which temporary files of a copy may be left at a server, in one note."""
+    left = [*getattr(error, "parts_left", ()), *names]
+    error.__dict__["parts_left"] = left
+    notes = getattr(error, "__notes__", [])
+    notes[:] = [note for note in notes if not note.startswith(_PARTS)]
+    more = f", and {len(left) - _MOST_NAMES} more" if len(left) > _MOST_NAMES else ""
+    error.add_note(f"{_PARTS}{', '.join(left[:_MOST_NAMES])}{more}")
+
+
+def pass_on_parts(error: BaseException, to: BaseException) -> None:
+    """Say so in another error, which is the one that the user sees."""
+    if error is not to and (names := getattr(error, "parts_left", ())):
+        tell_parts(to, names)
 
 
 class CopyIncomplete(OSError):

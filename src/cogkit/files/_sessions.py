@@ -8,7 +8,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pyGlobus.globusException import GlobusException, OperationCancelledError
+from cogkit.files._report import pass_on_parts
+from pyGlobus.globusException import GlobusException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -95,15 +96,17 @@ class Sessions(Generic[T, R]):
                         done(outcome)
                 if moving:
                     moving(sum(self._moving))
-        except BaseException:
+        except BaseException as problem:
             self._stopped = True
             self._stores[0].run.cancel()
             for thread in threads:
                 thread.join(_GRACE)
-            while not self._news.empty():  # what others have done meanwhile is done
-                _, outcome, _ = self._news.get()
-                if outcome is not None:
+            while not self._news.empty():
+                _, outcome, error = self._news.get()
+                if outcome is not None:  # what others have done meanwhile is done
                     done(outcome)
+                elif error is not None:
+                    pass_on_parts(error, problem)
             raise
 
     def _work(self, number: int) -> None:
@@ -117,8 +120,7 @@ class Sessions(Generic[T, R]):
                         break
                     self._news.put((number, self._do(store, task, self._ticker(number)), None))
         except BaseException as error:
-            if not (self._stopped and isinstance(error, OperationCancelledError)):
-                self._news.put((number, None, error))
+            self._news.put((number, None, error))
             return
         self._news.put((number, None, None))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -52,6 +54,12 @@ def copy_file(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) 
     try:
         return copy(store, step, many=many, tick=tick)
     except RenameUnknown:
+        if step.source.is_local and not step.entry.is_file:
+            raise OSError(
+                errno.EOPNOTSUPP,
+                "the server cannot rename, and what came from the pipe cannot be sent again",
+                str(step.target),
+            ) from None
         # now it is known, and it is written straight
         return copy(store, step, many=many, tick=tick)
 
@@ -88,12 +96,15 @@ def upload(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None) -> 
     connection = store.connection
     with reading(step) as source, naming(store, step) as target:
         attributes = connection.data_attributes(store.run, step.target, many=many)
+        is_pipe = not stat.S_ISREG(os.fstat(source).st_mode)
         moved: int = store.transfer(
             lambda: connection.client.put(
                 target.place.url, attributes, source=source, stall_timeout=store.options.stall
             ),
             step.target,
             tick=tick,
+            # what was taken from a pipe may be more than what the server has confirmed
+            moved=lambda operation: is_pipe or operation.bytes_done > 0,
         )
         require_end(step, source, moved)
         return target.finish(moved)

@@ -240,13 +240,15 @@ def _concept_of_reply(code: int, text: str) -> Concept | None:
         return Concept.CONNECTION
     if code in (452, 552):
         return Concept.NO_SPACE
-    if code in (501, 504):
-        return Concept.INVALID
-    text = text.lower()
+    prose = _NAMES.sub(" ", text).lower()
     for words, concept in _REPLY_WORDS:
-        if words in text:
+        if words in prose:
             return concept
-    return None
+    return Concept.INVALID if code in (501, 504) else None
+
+
+# What may be the name of a file, whose words say nothing of what is wrong with it.
+_NAMES = re.compile(r"\"[^\"\r\n]*\"|\S*/\S*|\w[\w-]*(?:\.[\w-]+)+")
 
 
 _SERVER_NAMES = {

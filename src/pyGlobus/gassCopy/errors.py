@@ -19,6 +19,7 @@ from .._core.errors import (
     make_error,
     take_error,
 )
+from .._core.ftpurls import plain_url, wire_url
 from .._native import lib
 from ..ftpClient.errors import FtpClientConnectionError, FtpClientDataAddressError
 from ..security.diagnosis import told_by
@@ -210,7 +211,7 @@ def refusal_error(
         error = GassCopyDataAddressError(refusal.msg, library="globus_gass_copy", hint=hint)
         error.address = refusal.address
     error.url = refusal.url
-    named = [name for name, url, _ in sides if shown(url) == error.url]
+    named = [name for name, url, _ in sides if shown(plain_url(wire_url(url))) == error.url]
     error.side = named[0] if len(named) == 1 else ""
     return error
 
@@ -342,7 +343,7 @@ def _side(causes: tuple[Cause, ...], sides: Sequence[tuple[str, str, str]], faul
         kinds: tuple[str, ...] = ("file", "")
     else:
         kinds = _FTP
-        named = [name for name, url, _ in sides if fault_url and url == fault_url]
+        named = [name for name, url, _ in sides if fault_url and wire_url(url) == fault_url]
         if len(named) == 1:
             return named[0]
     fitting = [name for name, _, scheme in sides if scheme in kinds]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..._core.errors import GlobusException, text_of
+from ..._core.ftpurls import plain_url
 from ..._core.handles import owned
 from ..._core.passwords import shown
 from ..._core.runtime import call_user, runtime
@@ -302,7 +303,12 @@ def _error(event: Any, what: str) -> GlobusException | None:
 
 def _url(text: str) -> str:
     """The URL, which is all of a text, as it may be shown."""
-    return shown(text[:-1])
+    return _told(text[:-1])
+
+
+def _told(url: str) -> str:
+    """The URL as its user has written it, without a password."""
+    return shown(plain_url(url))
 
 
 def _operation(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
@@ -311,12 +317,12 @@ def _operation(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
 
 def _with_text(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
     url, _, rest = text.partition("\x1e")
-    return shown(url), rest, flag
+    return _told(url), rest, flag
 
 
 def _with_url(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
     url, _, rest = text.partition("\x1e")
-    return shown(url), shown(rest), flag
+    return _told(url), _told(rest), flag
 
 
 def _response(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
