@@ -107,7 +107,8 @@ class Channel:
         """
         self._socket = connection
         self._stop = stop
-        self._patience = patience
+        self.patience = patience
+        """Seconds that the other side may leave us waiting."""
         self.received = bytearray()
         """What has come and has not been taken."""
         self.ended = False
@@ -117,6 +118,11 @@ class Channel:
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
+
+    def end_sending(self) -> None:
+        """Tell the other side that no more will come from here."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     def fileno(self) -> int:
         """The socket's."""
@@ -163,7 +169,7 @@ class Channel:
 
     def _wait(self, events: int) -> None:
         try:
-            self._stop.wait((self.fileno(), events), timeout=self._patience)
+            self._stop.wait((self.fileno(), events), timeout=self.patience)
         except TimeoutError:
             raise ConnectionBroken("the other side is silent", errno.ETIMEDOUT) from None
 
