@@ -8,6 +8,7 @@ from Python's too, so that ``except FileNotFoundError`` works whatever the file 
     GlobusException
       CredentialError               no credential, unreadable, expired, wrong passphrase
       AuthenticationError           the two sides do not accept each other
+      UntrustedCredentialError      (both) ours is not trusted: unknown CA, revoked, ...
       OperationCancelledError       the operation was cancelled
       GlobusTimeoutError            (TimeoutError) a deadline passed
       HandleClosedError             (ValueError) used after close()
@@ -21,7 +22,7 @@ their own subclasses.
 
 from __future__ import annotations
 
-from ._core.errors import (
+from ._core.exceptions import (
     AuthenticationError,
     Cause,
     CredentialError,
@@ -32,6 +33,7 @@ from ._core.errors import (
     GlobusTimeoutError,
     HandleClosedError,
     OperationCancelledError,
+    UntrustedCredentialError,
 )
 
 __all__ = [
@@ -45,4 +47,5 @@ __all__ = [
     "GlobusTimeoutError",
     "HandleClosedError",
     "OperationCancelledError",
+    "UntrustedCredentialError",
 ]

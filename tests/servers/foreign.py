@@ -206,6 +206,7 @@ port={port}
 logfile={directory}/log
 pidfile={directory}/pid
 maxconnections=500
+globus_tcp_port_range=20000,32000
 [gridftpd/filedir]
 path={mount}
 mount={mount}
@@ -259,6 +260,18 @@ def start_arc(directory: Path, grid: Sandbox) -> Iterator[ForeignServer]:
     command = [gridftpd, "-F", "-c", complete, "-P", directory / "pid", "-L", directory / "log"]
     with _running(command, environ, "127.0.0.1", port, directory) as pid:
         yield ForeignServer(f"gsiftp://localhost:{port}", port, Path("/"), directory, pid)
+
+
+@contextlib.contextmanager
+def running_gridftp(directory: Path, host: str) -> Iterator[str]:
+    """GCT's server, in the clear, on any loopback address; gives its URL."""
+    port = _free_port(host)
+    command: list[str | Path] = [find_program("globus-gridftp-server"), "-aa", "-port", str(port)]
+    command += ["-control-interface", host, "-data-interface", host]
+    if os.getuid() == 0:
+        command += ["-allow-root", "-anonymous-user", "root"]
+    with _running(command, _environ(), host, port, directory):
+        yield f"ftp://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,11 @@ from pyGlobus.ftpClient import (
     FtpClientException,
     FtpClientHandleAttr,
     FtpClientOperationAttr,
+    FtpClientPlugin,
     ListingForm,
     Mode,
 )
+from waiting import until
 
 # what a session begins with, whatever is asked of it
 BEGINNING = ["USER", "PASS", "SITE", "FEAT", "SITE", "TYPE"]
@@ -268,3 +271,43 @@ def test_whether_something_exists_is_unknown_where_the_server_has_other_troubles
     odd_server.replies["SIZE"] = "451 Local error."
     with pytest.raises(FtpClientException, match="451"):
         client.exists(f"{odd_server.url}/x").result(20)
+
+
+def test_messages_and_plugins_tell_the_url_that_was_given(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Hears(FtpClientPlugin):
+        def size(self, client: object, url: str, restart: bool) -> None:
+            told.append(url)
+
+        def response(self, client: object, url: str, *rest: object) -> None:
+            told.append(url)
+
+    with (
+        OddServer(tmp_path, home="/home") as server,
+        FtpClient(FtpClientHandleAttr(plugins=[Hears()])) as client,
+    ):
+        url = f"{server.url}/~/none"
+        with pytest.raises(FtpClientException, match=re.escape(f"size of {url}:")):
+            client.size(url).result(20)
+        until(lambda: len(told) > 2, "the plugin has heard")
+        assert set(told) == {url}
+
+
+def test_the_side_of_a_failed_transfer_between_servers_is_told_for_login_directories(
+    client: FtpClient, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with (
+        OddServer(tmp_path / "a", home="/home") as source,
+        OddServer(tmp_path / "b", home="/home") as target,
+    ):
+        target.replies["STOR"] = "553 Nein."
+        (tmp_path / "a/home/f").write_bytes(b"four")
+        with pytest.raises(FtpClientException, match="553") as caught:
+            client.third_party_transfer(
+                f"{source.url}/~/f", None, f"{target.url}/~/f", None
+            ).result(20)
+    assert caught.value.side == "destination"
+    assert caught.value.url == f"{target.url}/~/f"

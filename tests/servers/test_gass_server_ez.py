@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -472,3 +474,36 @@ def test_a_program_may_end_while_its_server_serves(grid_env: object, tmp_path: P
         assert time.monotonic() - begin < 5
         assert (child.returncode, noise) == (0, "")
         assert isinstance(operation.exception(20), GassCopyConnectionError)
+
+
+@pytest.mark.parametrize("before", ["no credential", "another user's"])
+def test_it_serves_whoever_has_the_credential_of_its_start(
+    grid: Sandbox, grid_env: dict[str, str], tmp_path: Path, before: str
+) -> None:
+    (tmp_path / "file").write_text("served")
+    other = grid.issue_user("Somebody Else")
+    nobody = dict.fromkeys(("X509_USER_CERT", "X509_USER_KEY", "X509_USER_PROXY"), "/nowhere")
+    earlier = nobody if before == "no credential" else other.environ
+    program = """
+import json, os, subprocess, sys
+from pyGlobus.gassServerEZ import READ_ENABLE, GassServerEZ
+from pyGlobus.gassTransfer import GassRequestAttr
+GassRequestAttr()  # GASS transfer is up
+os.environ.update(json.loads(sys.argv[1]))
+with GassServerEZ(READ_ENABLE) as server:
+    copy = ["globus-url-copy", f"{server.url}{sys.argv[2]}/file", f"file://{sys.argv[2]}/got"]
+    subprocess.run(copy, check=True, timeout=20)
+    copy[1:] = ["-source-subject", sys.argv[4], copy[1], copy[2] + "2"]
+    stranger = os.environ | json.loads(sys.argv[3])
+    print(subprocess.run(copy, env=stranger, timeout=20, capture_output=True).returncode != 0)
+    subprocess.run(copy, check=True, timeout=20)
+"""
+    done = subprocess.run(
+        [
+            sys.executable, "-c", program, json.dumps(grid_env), tmp_path,
+            json.dumps(other.environ), grid.user.subject,
+        ],
+        env={**grid_env, **earlier}, capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+    assert (tmp_path / "got").read_text() == (tmp_path / "got2").read_text() == "served"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cogkit import jobs
 from cogkit.cli import run
+from cogkit.files import Listing
 from cogkit.jobs import History
 from pyGlobus.ftpClient import FtpClient, FtpClientHandleAttr
 from pyGlobus.gassCopy import GassCopy
@@ -165,7 +166,7 @@ def test_no_command_prints_a_password(
 def test_what_was_done_is_told_without_passwords(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cogkit.files.Files.listdir", lambda self, place: [])
+    monkeypatch.setattr("cogkit.files.Files.listdir", lambda self, place: Listing())
     monkeypatch.setattr("cogkit.files.Files.mkdir", lambda self, place, **how: None)
     monkeypatch.setattr("cogkit.files.Files.remove", lambda self, place, **how: None)
     for command in ("ls --json", "mkdir --json", "rm --json"):

@@ -85,7 +85,7 @@ class Copying:
         "--parallel",
         "-p",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1024),
         default=1,
         help="TCP streams for one file.",
     )
@@ -93,13 +93,20 @@ class Copying:
         "--sessions",
         "-s",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1024),
         default=2,
         help="Sessions at once, for many files or the parts of a large one.",
     )
     stream: bool = flag(
         "--stream",
         help="Stream mode for several files too: slower, but no server connects to us.",
+    )
+    in_place: bool = flag(
+        "--in-place",
+        help="Write straight into the target: for a directory in which nothing may be made.",
+    )
+    require_atomic: bool = flag(
+        "--require-atomic", help="Fail where a file cannot be replaced in one step."
     )
 
 
@@ -136,15 +143,21 @@ class Removing:
     codes=_CODES,
     not_found="no such file or directory",
 )
-def ls(what: Places, listing: Listing, waiting: Waiting, data: Data, output: Output) -> None:
+def ls(
+    what: Places, listing: Listing, waiting: Waiting, data: Data, output: Output
+) -> ExitCode | None:
     """List directories; a file lists itself."""
     options = _options(waiting, data)
     from cogkit.files import Files
 
     listings: list[dict[str, Any]] = []
-    with Files(options) as session:
+    code = None
+    with Files(options, tell=_tell) as session:
         for number, place in enumerate(what.places):
             entries = session.listdir(place)
+            for line in entries.left_out:
+                _tell(f"{shown(place)}: left out: {line.text}: {line.reason}")
+                code = ExitCode.FAILED
             if output.json:
                 listings.append(
                     {"place": shown(place), "entries": [_entry_as_json(entry) for entry in entries]}
@@ -157,6 +170,7 @@ def ls(what: Places, listing: Listing, waiting: Waiting, data: Data, output: Out
                 print(_long(entry, width) if listing.long else _shown(entry.name))
     if output.json:
         print_json({"listings": listings})
+    return code
 
 
 @command(
@@ -175,27 +189,34 @@ def ls(what: Places, listing: Listing, waiting: Waiting, data: Data, output: Out
 )
 def cp(
     what: Places, copying: Copying, data: Data, waiting: Waiting, showing: Showing, output: Output
-) -> None:
+) -> ExitCode | None:
     """Copy files: the last PLACE is where to, a directory or a new name.
 
     A file that exists is replaced only when its new content is complete and of the right
-    size.  Between two servers the data goes from one to the other, not through here.
+    size; it keeps its mode.  Between two servers the data goes from one to the other, not
+    through here.
     """
     *sources, target = what.places
     if not sources:
         raise click.UsageError("cp needs a source and a target", click.get_current_context())
     options = _options(waiting, data, copying)
-    from cogkit.files import Files
+    from cogkit.files import CopyIncomplete, Files
     from cogkit.progress import bar
 
-    with Files(options) as session, bar(quiet=showing.quiet or output.json) as progress:
-        done = session.copy(
-            sources,
-            target,
-            recursive=copying.recursive,
-            clobber=not copying.no_clobber,
-            progress=progress,
-        )
+    quiet = showing.quiet or output.json
+    with Files(options, tell=_tell) as session, bar(quiet=quiet) as progress:
+        try:
+            done = session.copy(
+                sources,
+                target,
+                recursive=copying.recursive,
+                clobber=not copying.no_clobber,
+                progress=progress,
+            )
+        except CopyIncomplete as error:
+            done = error.summary
+    for refused in done.refused:
+        _tell(f"{refused.place}: {refused.reason}")
     if output.json:
         print_json(
             {
@@ -207,8 +228,12 @@ def cp(
                     for one in done.copied
                 ],
                 "skipped": done.skipped,
+                "refused": [
+                    {"place": refused.place, "reason": refused.reason} for refused in done.refused
+                ],
             }
         )
+    return ExitCode.FAILED if done.refused else None
 
 
 @command(
@@ -223,7 +248,7 @@ def cat(what: Places, waiting: Waiting, data: Data) -> None:
     options = _options(waiting, data)
     from cogkit.files import Files
 
-    with Files(options) as session, passed_on() as descriptor:
+    with Files(options, tell=_tell) as session, passed_on() as descriptor:
         for place in what.places:
             session.cat(place, descriptor)
 
@@ -240,7 +265,7 @@ def mkdir(what: Places, making: Making, waiting: Waiting, output: Output) -> Non
     """Make directories."""
     from cogkit.files import Files
 
-    with Files(_options(waiting)) as session:
+    with Files(_options(waiting), tell=_tell) as session:
         for place in what.places:
             session.mkdir(place, parents=making.parents)
     if output.json:
@@ -259,11 +284,18 @@ def rm(what: Places, removing: Removing, waiting: Waiting, output: Output) -> No
     """Remove files; symbolic links are not followed."""
     from cogkit.files import Files
 
-    with Files(_options(waiting)) as session:
+    with Files(_options(waiting), tell=_tell) as session:
         for place in what.places:
             session.remove(place, recursive=removing.recursive)
     if output.json:
         print_json({"removed": [shown(place) for place in what.places]})
+
+
+def _tell(text: str) -> None:
+    """Something that the user should know beside what was done."""
+    from cogkit.progress import printable
+
+    print(f"cogkit: {printable(text)}", file=sys.stderr)
 
 
 def _options(
@@ -281,6 +313,8 @@ def _options(
             authenticate=not data.no_dcau,
             data_hosts=data.data_hosts,
             stream=copying.stream,
+            in_place=copying.in_place,
+            require_atomic=copying.require_atomic,
             stall=data.stall or None,
             timeout=waiting.timeout or None,
         )

@@ -87,7 +87,7 @@ class Details:
         "--count",
         "-n",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1_000_000),
         default=1,
         help="How many processes.",
     )
@@ -176,6 +176,7 @@ class Waiting:
     ],
     codes=[*CODES, ExitCode.JOB_FAILED],
     ok="the job is done; its own exit code instead where that is known",
+    unreachable="server unreachable or timed out: try again; or the job took longer than --timeout",
 )
 def run(
     what: Words,
@@ -282,22 +283,26 @@ def _submit(
     from cogkit import jobs
 
     contact = where.contact
-    submitted = jobs.submit(
-        contact, job, stdout=target.stdout, stderr=target.stderr, timeout=timeout or None
+    done = jobs.submit_recorded(
+        contact,
+        job,
+        shlex.join(what.words) if what.words else str(form.rsl),
+        stdout=target.stdout,
+        stderr=target.stderr,
+        timeout=timeout or None,
     )
-    number = None
-    try:
-        text = shlex.join(what.words) if what.words else str(form.rsl)
-        number = jobs.history().add(submitted, contact, text).number
-    except (OSError, jobs.RecordDamaged) as error:
+    if done.problem:
         # it runs, and its contact must not be lost
-        print(f"cogkit: the job was submitted, and is not in the record: {error}", file=sys.stderr)
-    named = f"it is number {number} of 'cogkit jobs'" if number else submitted
+        print(
+            f"cogkit: the job was submitted, and is not in the record: {done.problem}",
+            file=sys.stderr,
+        )
+    named = f"it is number {done.number} of 'cogkit jobs'" if done.number else done.job
     with _standard.noting(f"The job was submitted all the same: {named}"):
         if output.json:
-            print_json({"job": submitted, "number": number, "resource": contact})
+            print_json({"job": done.job, "number": done.number, "resource": contact})
         else:
-            print(submitted)
+            print(done.job)
 
 
 def _job(what: Words, details: Details, form: Rsl) -> Command | str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-import threading
 
 __all__ = ["blamed", "connecting_trouble", "listening_trouble", "malformed", "port_range"]
 
@@ -87,6 +85,8 @@ def _exhausted(name: str) -> str:
 
 
 def _is_free(port: int) -> bool:
+    import socket  # with errors only
+
     with socket.socket() as one:
         try:
             one.bind(("", port))
@@ -96,6 +96,9 @@ def _is_free(port: int) -> bool:
 
 
 def _unknown_host() -> str:
+    import socket  # with errors only
+    import threading
+
     found = threading.Event()
 
     def look_up() -> None:
@@ -113,6 +116,8 @@ def _unknown_host() -> str:
 
 
 def _not_known() -> str:
+    import socket  # with errors only
+
     if name := os.environ.get(_HOSTNAME):
         return f"{_HOSTNAME}={name} is the name of no host that can be found"
     return (

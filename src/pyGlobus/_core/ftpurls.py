@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-__all__ = ["is_relative", "path_of", "plain_url", "wire_url"]
+__all__ = ["host_of", "is_relative", "path_of", "plain_url", "wire_url"]
 
 _PORTS = {"ftp": 21, "gsiftp": 2811}
 _HOME = re.compile(r"(?P<scheme>ftp|gsiftp)://(?P<who>[^/]*)/~(?P<rest>/.*)?", re.I | re.S)
@@ -48,3 +48,11 @@ def path_of(url: str) -> str:
         return unquote(f".{found[2] or ''}", errors="surrogateescape")
     _, slash, path = rest.partition("/")
     return unquote(slash + path, errors="surrogateescape") or "/"
+
+
+def host_of(url: str) -> str:
+    """The host, an IPv6 address without its brackets, in lower case."""
+    who = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    if who.startswith("["):
+        return who[1:].partition("]")[0].lower()
+    return who.partition(":")[0].lower()

@@ -52,7 +52,9 @@ class Registered:
         """Give it to Globus."""
         token = runtime.enrol(self._arrive)
         try:
-            check_ftp(self._call(ffi.cast("void *", token)), self.operation.what)
+            # the C handle is not replaced, and so not destroyed, while Globus is in it
+            with self._session.lock:
+                check_ftp(self._call(ffi.cast("void *", token)), self.operation.what)
         except BaseException:
             runtime.withdraw(token)
             raise

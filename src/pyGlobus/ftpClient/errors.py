@@ -18,6 +18,7 @@ from .._core.errors import (
 )
 from .._native import ffi, lib
 from ..security.credential import Credential
+from ..security.diagnosis import fault_of, told_by
 from ..security.search import credential_search
 from .constants import FtpError
 
@@ -139,9 +140,26 @@ CLASSES: ErrorClasses = {
 def explain(causes: tuple[Cause, ...], what: str, credential: Credential | None) -> GlobusException:
     """The exception for a chain, and what to do about it."""
     made = make_error(causes, what, CLASSES)
+    if isinstance(made, (AuthenticationError, CredentialError)) and "gsiftp:" in what:
+        made = _blaming_us(made, what, credential)
     if not made.hint:
         made.hint = _hint(made, credential)
     return made
+
+
+def _blaming_us(made: GlobusException, what: str, credential: Credential | None) -> GlobusException:
+    """The error about our own credential, where it is at fault."""
+    replies = "\n".join(cause.message for cause in made.causes if cause.kind == "ftp")
+    fault = told_by(replies, credential) or fault_of(credential)
+    if fault is None:
+        return made
+    return type(fault)(
+        f"{what}: {fault.msg}",
+        code=made.code,
+        library=made.library,
+        causes=made.causes,
+        hint=fault.hint,
+    )
 
 
 def ftp_error(error: object, what: str, credential: Credential | None) -> GlobusException:

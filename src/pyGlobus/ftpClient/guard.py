@@ -18,11 +18,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .._core.buffers import shown
-from .._core.errors import GlobusException, OperationCancelledError, text_of
+from .._core.errors import Cause, GlobusException, OperationCancelledError, text_of
 from .._core.ftpurls import plain_url, wire_url
 from .._native import ffi, lib
 from .constants import Striping
-from .errors import FtpClientConnectionError, FtpClientDataAddressError, check_ftp
+from .errors import FtpClientConnectionError, FtpClientDataAddressError, check_ftp, explain
 
 if TYPE_CHECKING:
     from .attributes import FtpClientOperationAttr
@@ -101,8 +101,17 @@ class Guard:
         return bool(lib.cog_guard_began(self.pointer))
 
     def refusal(self, what: str) -> FtpClientConnectionError | None:
-        """Why the guard has aborted the operation, if it has."""
+        """Why the guard has aborted the operation, if it has, but for `refused_rename`."""
         return self._disorder(what) or self._bad_address(what)
+
+    def refused_rename(self, what: str) -> GlobusException | None:
+        """That the file to rename was refused: then the guard has aborted, or the server does not
+        know how to rename (`FtpClientException.unsupported`)."""
+        code = ffi.new("int *")
+        reply = _taken(lib.cog_guard_rename_reply(self.pointer, code))
+        if reply is None:
+            return None
+        return explain((Cause("globus_ftp_client", "ftp", code[0], reply.strip()),), what, None)
 
     def _disorder(self, what: str) -> FtpClientConnectionError | None:
         url = _taken(lib.cog_guard_disordered_url(self.pointer))
@@ -144,6 +153,10 @@ class Guard:
                 error.side, error.url = side, shown(url)
                 error.msg = error.msg.replace(f"{what}: ", f"{what}: at the {side}: ", 1)
         return error
+
+    def answered(self) -> bool:
+        """Whether a server has replied anything in this operation, but that it hangs up (421)."""
+        return bool(lib.cog_guard_answered(self.pointer))
 
     def agreed(self, url: str) -> tuple[str, str, str]:
         """The letters of MODE, DCAU and PROT that the session with this server has.

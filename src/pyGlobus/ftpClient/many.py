@@ -12,7 +12,7 @@ from typing import Any
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, OperationCancelledError
 from .._core.operation import Operation
-from .._core.runtime import runtime
+from .._core.runtime import call_user, runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import FtpClientOperationAttr
@@ -113,11 +113,11 @@ class FtpMany(FtpSession):
 
         def abort(operation: Operation[int]) -> None:
             run.stop()
-            session.abort(operation)
+            session.abort_it(operation)
 
         def failed() -> None:
             with contextlib.suppress(GlobusException):  # it has ended in this moment
-                session.abort(operation)
+                session.abort_it(operation)
 
         run.on_failure = failed
 
@@ -130,7 +130,7 @@ class FtpMany(FtpSession):
             session.idle()
 
         def lost() -> None:
-            run.close_places()
+            run.close_places(in_use=True)
             session.lost()
 
         def begin(token: Any) -> int:
@@ -376,14 +376,15 @@ class _Run:
             return Resume() if place is None or place.can_begin(0) else place.why_not()
         return Resume() if moved == 0 or not _is_stream(place, self._files[number][1]) else None
 
-    def close_places(self) -> None:
-        """No other attempt is made."""
+    def close_places(self, *, in_use: bool = False) -> None:
+        """No other attempt is made; `in_use`: one may still run, see `Place.close`."""
         with self._lock:
             self._over = True
             places = list(self._places.values())
-            self._places.clear()
+            if not in_use:
+                self._places.clear()
         for place in places:
-            place.close()
+            place.close(in_use=in_use)
 
     def outcome(self) -> int:
         """The number of files, or what went wrong first (on the drainer, after the last event)."""
@@ -422,10 +423,7 @@ class _Run:
             place.close()
         self._done += 1
         if self._file_func is not None:
-            try:
-                self._file_func(file, moved)
-            except Exception:
-                runtime.report("file_func of %s files raised", self._verb)
+            call_user(f"file_func of {self._verb} files", self._file_func, file, moved)
 
     def _fail(self, error: BaseException) -> None:
         error.add_note(f"{self._done} files before it are complete.")

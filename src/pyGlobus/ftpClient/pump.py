@@ -167,12 +167,19 @@ class Place:
         if self._descriptor >= 0 and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             os.ftruncate(self._descriptor, size)
 
-    def close(self) -> None:
-        """Nobody begins another transfer with it; one that still runs goes on with it."""
+    def close(self, *, in_use: bool = False) -> None:
+        """Nobody begins another transfer with it.
+
+        Args:
+            in_use: whether one may still run, which Globus does not let go of: it goes on with it,
+                and memory of the caller's stays pinned for as long as this object is there.
+        """
         with self._lock:
             pointer, self.pointer = self.pointer, ffi.NULL
         if pointer != ffi.NULL:
             lib.cog_place_close(pointer)
+        if not in_use:
+            self._pinned = None
         self._close_descriptor()
 
     def _close_descriptor(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from .._core.errors import GlobusException
 from .._core.operation import Operation
-from .._core.runtime import runtime
+from .._core.runtime import call_user
 from .attributes import FtpClientOperationAttr
 from .constants import Mode, Type
 from .marker import FtpClientRestartMarker
@@ -74,12 +74,14 @@ class Policy(Protocol):
 
 
 class StaleConnection:
-    """A session that has been used may fail its next transfer for no reason of that transfer.
+    """A session that has been used may fail for no reason of what is asked of it next.
 
-    In stream mode the library tells the end of a transfer while one of its threads still has to
-    let go of the data connection (GCT 6.2: globus_l_ftp_stream_write_eof_callback).  If that
-    thread is late, it takes the next transfer's connection down instead: one in some thousand.
-    Such a transfer is begun again once, on another connection.
+    Its server may have hung up meanwhile, for it was idle too long (421, or without a word): what
+    is then asked has not begun, if nothing else was answered.  And in stream mode the library tells
+    the end of a transfer while one of its threads still has to let go of the data connection (GCT
+    6.2: globus_l_ftp_stream_write_eof_callback).  If that thread is late, it takes the next
+    transfer's connection down instead: one in some thousand.  Such an operation is begun again
+    once, on another connection.
     """
 
     on_restart: Callable[[Any, GlobusException, int, float], object] | None = None
@@ -93,7 +95,13 @@ class StaleConnection:
     )
 
     def __init__(
-        self, moved: Callable[[], int], *, several: bool = False, stream: bool = True
+        self,
+        moved: Callable[[], int] = int,
+        *,
+        several: bool = False,
+        stream: bool = True,
+        transfer: bool = True,
+        answered: Callable[[], bool] = lambda: True,
     ) -> None:
         """For one operation.
 
@@ -103,11 +111,16 @@ class StaleConnection:
                 as often as this happens, if bytes were moved in between.
             stream: whether in stream mode.  In extended block mode the thread only changes the
                 state of the connection, and the library itself notices.
+            transfer: whether it has a data connection.
+            answered: tells whether the server has answered anything in this attempt.
         """
-        if not stream:
+        if not transfer:
+            self._signs = ()
+        elif not stream:
             self._signs = ("not in the proper state",)
         self._moved = moved
         self.several = several
+        self._answered = answered
         self._least = 0
 
     def delay(self, error: GlobusException, attempt: int, began: float) -> float | None:
@@ -116,7 +129,8 @@ class StaleConnection:
             return None
         moved = self._moved()
         text = str(error).lower()
-        if moved < self._least or not any(sign in text for sign in self._signs):
+        hung_up = isinstance(error, ConnectionError) and moved == 0 and not self._answered()
+        if moved < self._least or not (hung_up or any(sign in text for sign in self._signs)):
             return None
         self._least = moved + 1
         return 0.0
@@ -131,7 +145,7 @@ class Restartable(Protocol):
 
     plugins: PluginSet
     resume: Resume
-    doomed: bool
+    closing: bool
 
     def renew(self) -> None:
         """Take another C handle, for the same operation."""
@@ -168,7 +182,7 @@ class Attempts:
     def _again(self, error: BaseException) -> bool:
         session = self._session
         ranges = self._policy.arrived(session.plugins.key)
-        if session.doomed or not isinstance(error, GlobusException):
+        if session.closing or not isinstance(error, GlobusException):
             return False
         delay = self._policy.delay(error, self._count + 1, self._began)
         if delay is None:
@@ -184,10 +198,10 @@ class Attempts:
         self._count += 1
         if self._policy.on_restart is not None:
             client = None if session.plugins.client is None else session.plugins.client()
-            try:
-                self._policy.on_restart(client, error, self._count, delay)
-            except Exception:
-                runtime.report("%r: on_restart raised", self._policy)
+            call_user(
+                f"{self._policy!r}: on_restart",
+                self._policy.on_restart, client, error, self._count, delay,
+            )  # fmt: skip
         return self._operation.rest(error, delay, self._go)
 
     def _go(self) -> None:
@@ -197,8 +211,8 @@ class Attempts:
             if self._begun is not None:
                 self._begun()
             self._session.register_held()
-        except Exception as problem:
-            if not self._again(problem):
+        except BaseException as problem:
+            if not call_user(f"{operation.what}: the retry", self._again, problem):
                 operation.end(None, operation.ending or problem)
 
 

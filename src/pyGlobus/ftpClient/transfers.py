@@ -449,6 +449,9 @@ class FtpTransfers(FtpSession):
             on_error=on_error,
         )  # fmt: skip
         first = Resume(marker)
+        reach = self._families.reach(
+            self._session.guard.answered, (s_attr, source_url), (d_attr, dest_url)
+        )
 
         def begun() -> None:
             # the servers tell how far they are in extended block mode only
@@ -457,8 +460,8 @@ class FtpTransfers(FtpSession):
 
         self._start(
             operation,
-            lambda token: call(source, s_attr.pointer(), dest, d_attr.pointer(), token),
-            done_func, arg, timeout, attr=d_attr,
+            lambda token: call(source, reach.pointer(0), dest, reach.pointer(1), token),
+            done_func, arg, timeout, attr=d_attr, reach=reach,
             begun=begun, resume=first, confirms=True,
             plan=lambda ranges, before: go_on(
                 "transfer", d_attr, whole, None, 0, self._session.guard.began(), ranges, before,

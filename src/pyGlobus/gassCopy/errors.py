@@ -19,8 +19,10 @@ from .._core.errors import (
     make_error,
     take_error,
 )
+from .._core.ftpurls import plain_url, wire_url
 from .._native import lib
 from ..ftpClient.errors import FtpClientConnectionError, FtpClientDataAddressError
+from ..security.diagnosis import told_by
 from ..security.search import credential_search
 
 __all__ = [
@@ -185,6 +187,11 @@ def copy_error(
     """
     side = _side(causes, sides, fault_url)
     error = _text_error(causes, what) or make_error(causes, what, CLASSES)
+    if isinstance(error, GassCopyAuthenticationError) and (
+        fault := told_by(_replies(causes), None)
+    ):
+        error = _made(GassCopyCredentialError, 0, fault.msg, what, causes)
+        error.hint = fault.hint
     if isinstance(error, GassCopyException):
         error.side = side
         error.url = next((shown(url) for name, url, _ in sides if name == side), "")
@@ -204,7 +211,7 @@ def refusal_error(
         error = GassCopyDataAddressError(refusal.msg, library="globus_gass_copy", hint=hint)
         error.address = refusal.address
     error.url = refusal.url
-    named = [name for name, url, _ in sides if shown(url) == error.url]
+    named = [name for name, url, _ in sides if shown(plain_url(wire_url(url))) == error.url]
     error.side = named[0] if len(named) == 1 else ""
     return error
 
@@ -219,6 +226,10 @@ def os_error(number: int, what: str, side: str, url: str) -> GassCopyException:
     if isinstance(error, OSError):
         error.errno, error.strerror = number, reason
     return error
+
+
+def _replies(causes: tuple[Cause, ...]) -> str:
+    return "\n".join(cause.message for cause in causes if cause.kind == "ftp")
 
 
 def _text_error(causes: tuple[Cause, ...], what: str) -> GassCopyException | None:
@@ -332,7 +343,7 @@ def _side(causes: tuple[Cause, ...], sides: Sequence[tuple[str, str, str]], faul
         kinds: tuple[str, ...] = ("file", "")
     else:
         kinds = _FTP
-        named = [name for name, url, _ in sides if fault_url and url == fault_url]
+        named = [name for name, url, _ in sides if fault_url and wire_url(url) == fault_url]
         if len(named) == 1:
             return named[0]
     fitting = [name for name, _, scheme in sides if scheme in kinds]

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from .._core.errors import CredentialError, GlobusException
-from .._core.runtime import runtime, signals_held
+from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .constants import GramError
@@ -86,8 +86,7 @@ def _activate_with(credential: Credential) -> None:
         address = int(ffi.cast("uintptr_t", ffi.addressof(lib, "cog_activate_with_proxy")))
         activate = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(address)
         module = int(ffi.cast("uintptr_t", lib.GLOBUS_GRAM_CLIENT_MODULE))
-        with signals_held():
-            status = activate(module, bytes(path))
+        status = activate(module, bytes(path))
     if status != 0:
         raise gram_error(status, "GRAM client", credential=credential)
 

@@ -15,10 +15,11 @@ from ..security.credential import Credential
 from .activation import bring_up, expired, set_default_credential, usable
 from .attr import GramClientAttr
 from .constants import Delegation
-from .contacts import JobContact
+from .contacts import JobContact, ResourceContact
 from .course import InOrder
 from .errors import gram_error
 from .info import JobInfo, info_of, reply_of
+from .refusal import explained
 
 __all__ = ["TIMEOUT", "GramRequests", "job_text"]
 
@@ -130,6 +131,13 @@ class GramRequests(Handle):
             return convert(event)
 
         return self._started(what, outcome, attributes, timeout, call, keep)
+
+    def _answer(
+        self, rm: str | ResourceContact, attr: GramClientAttr | None, request: Operation[T]
+    ) -> T:
+        """Wait for a gatekeeper's answer; where it breaks off, the error says why."""
+        with explained(rm, self._attr(attr).get_credential()):
+            return request.result()
 
     def _question(
         self,

@@ -15,6 +15,7 @@ only.
 from __future__ import annotations
 
 from .credential import Credential, CredentialType
+from .diagnosis import fault_of
 from .proxy import Policy, create_proxy, destroy_proxy
 from .search import (
     Search,
@@ -33,6 +34,7 @@ __all__ = [
     "create_proxy",
     "credential_search",
     "destroy_proxy",
+    "fault_of",
     "proxy_path",
     "user_certificate_paths",
 ]

@@ -40,7 +40,10 @@ int cog_answer(int64_t question, int answer, const char *text);
 char *cog_check_thread_plugin(void);
 const char *cog_gss_library(void);
 int cog_start(void);
+int cog_activate(globus_module_descriptor_t *module);
+void cog_refuse_signals(void);
 void cog_guard_exit(void);
+void cog_forked(void);
 
 /* callbacks: their addresses are given to Globus, with a token as the argument */
 void cog_on_ftp_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error);
@@ -57,8 +60,16 @@ int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *prox
 /* credentials */
 typedef struct {
     int64_t not_before; int64_t not_after; long path_length; char policy_language[80];
-    char key_type[16]; int chain_length;
+    char key_type[16]; char signature[48]; int chain_length; int key_belongs;
 } cog_cred_details;
+enum {
+    COG_PKCS12_READ, COG_PKCS12_OTHER, COG_PKCS12_WRONG_PASSPHRASE, COG_PKCS12_UNSUPPORTED,
+    COG_PKCS12_INCOMPLETE
+};
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase);
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place);
 globus_result_t cog_cred_read_key(
     globus_gsi_cred_handle_t handle, const char *file, const char *passphrase, size_t length);
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
@@ -127,6 +138,11 @@ globus_result_t cog_pipeline_watch(cog_pipeline *pipeline, globus_ftp_client_han
 void cog_on_pipeline(
     globus_ftp_client_handle_t *handle, char **source_url, char **dest_url, void *arg);
 
+/* abort */
+void cog_abort_ftp(cog_token token, globus_ftp_client_handle_t *handle);
+void cog_abort_copy(cog_token token, globus_gass_copy_handle_t *handle);
+void cog_abort_copy_command(cog_token token, globus_gass_copy_handle_t *handle);
+
 /* copy */
 #define COG_COPY_NOTHING ...
 #define COG_COPY_ELSEWHERE ...
@@ -138,16 +154,24 @@ void cog_on_copy_performance(
 void cog_on_io_closed(void *arg, globus_io_handle_t *handle, globus_result_t result);
 void *cog_copy_take_performance(globus_gass_copy_handle_t *handle);
 void cog_copy_free_performance(void *taken);
+int cog_copy_free(globus_gass_copy_handle_t *handle);
 cog_copy_watch *cog_copy_watch_new(globus_gass_copy_handle_t *handle);
 void cog_copy_watch_free(cog_copy_watch *watch);
 void cog_copy_watch_begin(cog_copy_watch *watch, int copying);
+void cog_copy_watch_started(cog_copy_watch *watch);
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);
+enum { COG_LIST_ENTRIES, COG_LIST_FACTS, COG_LIST_LONG };
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url,
+    globus_gass_copy_attr_t *attr);
+int fnmatch(const char *pattern, const char *string, int flags);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
 /* guard */
+int cog_name_families(const char *name, int milliseconds);
 typedef ... cog_guard;
 cog_guard *cog_guard_new(void);
 void cog_guard_free(cog_guard *guard);
@@ -160,6 +184,8 @@ char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
 const char *cog_guard_disorder(cog_guard *guard);
 char *cog_guard_features(cog_guard *guard, const char *url);
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+int cog_guard_answered(cog_guard *guard);
 void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
 int cog_guard_began(cog_guard *guard);
 

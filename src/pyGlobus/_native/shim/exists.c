@@ -79,6 +79,13 @@ static int is_lacking(globus_object_t *error)
         && globus_error_get_type(error) == GLOBUS_FTP_CLIENT_ERROR_FEATURE;
 }
 
+int cog_ftp_is_unknown(globus_object_t *error)
+{
+    globus_object_t *reply = reply_of(error);
+
+    return is_lacking(error) || (reply && is_unknown(reply, globus_error_ftp_error_get_code(reply)));
+}
+
 /* STAT has been agreed to, and no entry came with it. */
 static int is_empty(const exists_request *self, globus_object_t *error)
 {
@@ -289,7 +296,7 @@ static int judge(exists_request *self, globus_object_t *error)
 {
     globus_object_t *reply = reply_of(error);
     int code = reply ? globus_error_ftp_error_get_code(reply) : 0;
-    int unknown = is_lacking(error) || (reply && is_unknown(reply, code));
+    int unknown = cog_ftp_is_unknown(error);
 
     if (is_empty(self, error))
     {

@@ -192,33 +192,3 @@ int cog_gram_listen(cog_token token, char **contact)
     *contact = NULL;
     return globus_gram_protocol_allow_attach(contact, on_update, (void *) (uintptr_t) token);
 }
-
-/*
- * Activates a module with `proxy` where GSI looks for a credential; the library knows no other way to
- * name one then.  The environment is the process' own: so the caller must not let another thread
- * begin a program meanwhile, which would inherit it.
- */
-int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy)
-{
-    static const char name[] = "X509_USER_PROXY";
-    const char *found = getenv(name);
-    char *before = found ? strdup(found) : NULL;
-    int status;
-
-    if ((found && !before) || setenv(name, proxy, 1) != 0)
-    {
-        free(before);
-        return GLOBUS_FAILURE;
-    }
-    status = globus_module_activate(module);
-    if (before)
-    {
-        setenv(name, before, 1);
-    }
-    else
-    {
-        unsetenv(name);
-    }
-    free(before);
-    return status;
-}

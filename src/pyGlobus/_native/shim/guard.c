@@ -10,6 +10,9 @@
  * that; it frees what QUIT has registered at a reply of any kind, goes on to read after a 1xx, and
  * calls what it has freed (globus_l_ftp_control_send_cmd_cb).  An abort sends no QUIT.
  *
+ * A rename ends when RNFR is refused.  The library sends RNTO all the same, which names a file that
+ * an earlier RNFR may have meant, and tells only what the server says to that.
+ *
  * Of each server it remembers what has been set there (MODE, DCAU, PROT), which the library does not
  * tell, and what it has said that it can (FEAT).  And of two servers at which something failed.
  */
@@ -47,10 +50,13 @@ struct cog_guard
     char           *allowed;        /* as cog_address_in() takes it */
     int             delayed;        /* 227 tells no address: 127 does, later */
     server         *servers;
+    int             answered;       /* a server has replied, and not that it hangs up */
     char           *fault_url;
     char           *refused_url, *refused;
     char           *disordered_url;
     const char     *disorder;       /* what is wrong there */
+    char           *rename_reply;   /* the refusal of RNFR */
+    int             rename_code;
     int             began;          /* a server has said that data may come */
 };
 
@@ -272,6 +278,20 @@ static void note(server *server, int code, const char *reply)
     }
 }
 
+/* Whether the file to rename is refused, and RNTO must not follow.  Under lock. */
+static int is_refused_rename(cog_guard *guard, const server *server, int code, const char *reply)
+{
+    if (code < 400 || code == 421 || !is_command(server, "RNFR "))
+    {
+        return 0;
+    }
+    free(guard->rename_reply);
+    guard->rename_reply = strdup(reply);
+    guard->rename_code = code;
+    /* who does not know it does not know RNTO, and keeps the session */
+    return code != 500 && code != 502 && code != 504;
+}
+
 static void on_connect(NOTIFIED, const char *url)
 {
     cog_guard *guard = ((watch *) specific)->guard;
@@ -317,6 +337,7 @@ static void on_response(
     url = url ? url : "";
     pthread_mutex_lock(&guard->lock);
     server = server_of(guard, url);
+    guard->answered |= code && code != 421;
     if ((what = disorder(watch, server, code, reply)))
     {
         free(guard->disordered_url);
@@ -327,6 +348,7 @@ static void on_response(
     else if (server)
     {
         note(server, code, reply);
+        wrong = is_refused_rename(guard, server, code, reply);
     }
     delayed = guard->delayed;
     pthread_mutex_unlock(&guard->lock);
@@ -429,6 +451,7 @@ void cog_guard_free(cog_guard *guard)
     free(guard->refused_url);
     free(guard->refused);
     free(guard->disordered_url);
+    free(guard->rename_reply);
     pthread_mutex_destroy(&guard->lock);
     free(guard);
 }
@@ -550,11 +573,14 @@ void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed)
         guard->allowed = strdup(allowed);   /* without memory none is */
     }
     guard->delayed = delayed;
+    guard->answered = 0;
     guard->began = 0;
     free(guard->fault_url);
     free(guard->refused_url);
     free(guard->refused);
     free(guard->disordered_url);
+    free(guard->rename_reply);
+    guard->rename_reply = NULL;
     guard->fault_url = guard->refused_url = guard->refused = guard->disordered_url = NULL;
     pthread_mutex_unlock(&guard->lock);
 }
@@ -631,4 +657,22 @@ void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot)
     mode_dcau_prot[1] = server ? server->dcau : '-';
     mode_dcau_prot[2] = server ? server->prot : '-';
     pthread_mutex_unlock(&guard->lock);
+}
+
+int cog_guard_answered(cog_guard *guard)
+{
+    int answered;
+
+    pthread_mutex_lock(&guard->lock);
+    answered = guard->answered;
+    pthread_mutex_unlock(&guard->lock);
+    return answered;
+}
+
+char *cog_guard_rename_reply(cog_guard *guard, int *code)
+{
+    char *copy = copied(guard, &guard->rename_reply);
+
+    *code = guard->rename_code;
+    return copy;
 }

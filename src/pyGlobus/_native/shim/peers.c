@@ -13,10 +13,10 @@
 
 enum { FRESH = 60, MOST_NAMES = 256 };  /* seconds; names that are remembered */
 
+static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
 static int read_socket_address(const struct sockaddr *from, cog_address *address, unsigned *port)
 {
-    static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
     if (from->sa_family == AF_INET)
     {
         const struct sockaddr_in *four = (const void *) from;
@@ -201,6 +201,17 @@ static int has(const name *one, const cog_address *address)
     return 0;
 }
 
+static struct timespec after(const struct timespec *now, int milliseconds)
+{
+    struct timespec end = *now;
+
+    end.tv_sec += milliseconds / 1000;
+    end.tv_nsec += milliseconds % 1000 * 1000000L;
+    end.tv_sec += end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    return end;
+}
+
 int cog_name_has(const char *text, const cog_address *address, int milliseconds)
 {
     struct timespec now, end;
@@ -209,10 +220,7 @@ int cog_name_has(const char *text, const cog_address *address, int milliseconds)
 
     pthread_once(&once, begin);
     clock_gettime(CLOCK_MONOTONIC, &now);
-    end.tv_sec = now.tv_sec + milliseconds / 1000;
-    end.tv_nsec = now.tv_nsec + milliseconds % 1000 * 1000000L;
-    end.tv_sec += end.tv_nsec / 1000000000;
-    end.tv_nsec %= 1000000000;
+    end = after(&now, milliseconds);
     pthread_mutex_lock(&lock);
     one = ask(text, &now);
     while (!has(one, address) && one && one->pending
@@ -223,4 +231,28 @@ int cog_name_has(const char *text, const cog_address *address, int milliseconds)
     found = has(one, address);
     pthread_mutex_unlock(&lock);
     return found;
+}
+
+int cog_name_families(const char *text, int milliseconds)
+{
+    struct timespec now, end;
+    name *one;
+    int families = 0;
+    size_t i;
+
+    pthread_once(&once, begin);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    end = after(&now, milliseconds);
+    pthread_mutex_lock(&lock);
+    one = ask(text, &now);
+    while (one && one->pending && milliseconds && !pthread_cond_timedwait(&answered, &lock, &end))
+    {
+        one = find(text);
+    }
+    for (i = 0; one && i < one->count; i++)
+    {
+        families |= memcmp(one->addresses[i].bytes, mapped, sizeof mapped) ? 2 : 1;
+    }
+    pthread_mutex_unlock(&lock);
+    return families;
 }

@@ -12,4 +12,8 @@ int cog_is_peer(const cog_address *address, unsigned port);
  * minute; an answer that does not come in time is a no. */
 int cog_name_has(const char *name, const cog_address *address, int milliseconds);
 
+/* The families of its addresses, as bits: 1 for IPv4, 2 for IPv6; 0: none, or the answer did not come
+ * in time. */
+int cog_name_families(const char *name, int milliseconds);
+
 #endif

@@ -1,10 +1,11 @@
 /*
  * What the border adds to Globus: callbacks that post to the completion queue, the pump between a
- * file descriptor and a GridFTP transfer, and the few places where C must hold the hand of C.
+ * file descriptor and a GridFTP transfer, and what only C can do about faults of Globus.
  */
 #ifndef COG_SHIM_H
 #define COG_SHIM_H
 
+#include <fnmatch.h>
 #include <globus_common.h>
 #include <globus_error_gssapi.h>
 #include <globus_error_openssl.h>
@@ -70,7 +71,12 @@ int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *prox
 char *cog_check_thread_plugin(void);            /* NULL, or why it will not load (free it) */
 const char *cog_gss_library(void);              /* the file that our gss_* calls resolve to */
 int cog_start(void);                            /* opens the queue; -errno on failure */
+int cog_activate(globus_module_descriptor_t *module);    /* its threads take no signals */
+/* Returns the module's status; see start.c before using it. */
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
+void cog_refuse_signals(void);                  /* in this thread, from now on */
 void cog_guard_exit(void);                      /* after the modules are activated */
+void cog_forked(void);                          /* in a child: nothing is used any more */
 
 /* credential.c */
 globus_result_t cog_cred_read_key(
@@ -81,8 +87,25 @@ typedef struct cog_cred_details
     long path_length;                           /* -1: no limit, or no proxy */
     char policy_language[80];                   /* the OID in dots, "" when not an RFC 3820 proxy */
     char key_type[16];                          /* "RSA", "EC", ... */
+    char signature[48];                         /* its algorithm, such as sha256WithRSAEncryption */
     int chain_length;                           /* certificates behind the first one */
+    int key_belongs;                            /* 1: to the certificate; 0: not; -1: there is none */
 } cog_cred_details;
+enum
+{
+    COG_PKCS12_READ,
+    COG_PKCS12_OTHER,                           /* no such file */
+    COG_PKCS12_WRONG_PASSPHRASE,
+    COG_PKCS12_UNSUPPORTED,                     /* encrypted in a way that OpenSSL does not take */
+    COG_PKCS12_INCOMPLETE                       /* without certificate or key */
+};
+/* Reads what a file holds; no passphrase: NULL. */
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase);
+/* Why TLS does not take certificate (place 0), chain (1, ...) or key (-1): OpenSSL's reason; NULL
+   when it does. */
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place);
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
 OM_uint32 cog_cred_to_gss(
     globus_gsi_cred_handle_t handle, OM_uint32 *minor, gss_cred_id_t *credential);
@@ -170,6 +193,8 @@ void cog_on_io_closed(void *arg, globus_io_handle_t *handle, globus_result_t res
 /* The performance record of a handle that is about to be destroyed, to be freed some time later. */
 void *cog_copy_take_performance(globus_gass_copy_handle_t *handle);
 void cog_copy_free_performance(void *taken);
+/* Instead of globus_gass_copy_handle_destroy(); 0: something still runs in it, try again. */
+int cog_copy_free(globus_gass_copy_handle_t *handle);
 /* Sits in both GridFTP handles of a copy handle, and outlives it. */
 typedef struct cog_copy_watch cog_copy_watch;
 cog_copy_watch *cog_copy_watch_new(globus_gass_copy_handle_t *handle);
@@ -177,14 +202,33 @@ void cog_copy_watch_free(cog_copy_watch *watch);
 /* What is begun: no copy, one whose end needs no care, or a get into a file. */
 enum { COG_COPY_NOTHING, COG_COPY_ELSEWHERE, COG_COPY_TO_FILE };
 void cog_copy_watch_begin(cog_copy_watch *watch, int copying);
+/* The call that starts it has returned. */
+void cog_copy_watch_started(cog_copy_watch *watch);
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, or NULL; free it */
 /* Batches of entries, each handed over as a question: `text` of `a` bytes; the answer 0 stops. */
+/* The text of a directory's list, piece by piece, each as a question (a: bytes, b: COG_LIST_...). */
+enum { COG_LIST_ENTRIES, COG_LIST_FACTS, COG_LIST_LONG };
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url,
+    globus_gass_copy_attr_t *attr);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* exists.c: globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
+/* abort.c: on Globus' callback thread, where no callback of the library is half done.  The handle must
+ * live until COG_EVENT_COMPLETE comes to `token`, or `done` is called: then the abort is through, or
+ * has failed with the error (to be freed), as when the operation has just ended. */
+void cog_abort_ftp(cog_token token, globus_ftp_client_handle_t *handle);
+void cog_abort_copy(cog_token token, globus_gass_copy_handle_t *handle);
+/* mkdir, stat and their like: commands of the GridFTP handle, for which gass copy waits. */
+void cog_abort_copy_command(cog_token token, globus_gass_copy_handle_t *handle);
+void cog_abort_ftp_then(
+    globus_ftp_client_handle_t *handle, void (*done)(void *arg, globus_object_t *error), void *arg);
+
+/* exists.c: whether the server does not know the command (or has said beforehand that it lacks it) */
+int cog_ftp_is_unknown(globus_object_t *error);
+/* globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
  * in another directory now, and lives until the callback. */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
@@ -201,6 +245,8 @@ globus_result_t cog_guard_watch(cog_guard *guard, globus_ftp_client_handle_t *ha
 globus_result_t cog_guard_watch_copy(cog_guard *guard, globus_gass_copy_handle_t *handle);
 /* An operation begins; `delayed`: the server tells its address after it has seen the path. */
 void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed);
+/* peers.c: bits of the families of a host's addresses, see peers.h */
+int cog_name_families(const char *name, int milliseconds);
 /* Of the operation: the URL at which something failed first; which server was refused, and the
  * address it named ("" when its reply was malformed); which ended before it began.  NULL, or free
  * it. */
@@ -210,6 +256,10 @@ char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
 /* What is wrong with the replies of that server; a literal. */
 const char *cog_guard_disorder(cog_guard *guard);
+/* Its refusal of RNFR; NULL, or free it. */
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+/* Whether a server has replied anything in this operation, but 421: that it hangs up. */
+int cog_guard_answered(cog_guard *guard);
 /* Of the server of a URL: its reply to FEAT (NULL, or free it); and the letters of MODE, DCAU and
  * PROT that it has agreed to, '-' for what has not been sent in this session. */
 char *cog_guard_features(cog_guard *guard, const char *url);

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..._core.errors import GlobusException, text_of
+from ..._core.ftpurls import plain_url
 from ..._core.handles import owned
 from ..._core.passwords import shown
-from ..._core.runtime import runtime
+from ..._core.runtime import call_user, runtime
 from ..._native import ffi, lib
 from ..constants import CommandMask
 from ..errors import check_ftp, ftp_error
@@ -302,7 +303,12 @@ def _error(event: Any, what: str) -> GlobusException | None:
 
 def _url(text: str) -> str:
     """The URL, which is all of a text, as it may be shown."""
-    return shown(text[:-1])
+    return _told(text[:-1])
+
+
+def _told(url: str) -> str:
+    """The URL as its user has written it, without a password."""
+    return shown(plain_url(url))
 
 
 def _operation(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
@@ -311,12 +317,12 @@ def _operation(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
 
 def _with_text(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
     url, _, rest = text.partition("\x1e")
-    return shown(url), rest, flag
+    return _told(url), rest, flag
 
 
 def _with_url(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
     url, _, rest = text.partition("\x1e")
-    return shown(url), shown(rest), flag
+    return _told(url), _told(rest), flag
 
 
 def _response(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
@@ -389,11 +395,12 @@ def _deliver(plugin: FtpClientPlugin, event: Any) -> None:
     if code in _OPERATIONS and owner is not None:
         flag = owner.again
     name, decode = _METHODS.get(code) or _OWN[code]
-    try:
+
+    def tell() -> None:
         arguments = decode(event, text_of(event.text), flag)
         if code in _OWN:
             getattr(plugin, name)(client, key, *arguments)
         elif not plugin._keyed(client, key, name, arguments):
             getattr(plugin, name)(client, *arguments)
-    except Exception:
-        runtime.report("%r: %s raised", plugin, name)
+
+    call_user(f"{plugin!r}: {name}", tell)
