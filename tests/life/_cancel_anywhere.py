@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -101,30 +102,37 @@ moments = {"plain": 0.03, "grid": 0.4}
 
 # --- operations -----------------------------------------------------------------------------------
 
+# what is written there is ours: the servers may run as root
+folder = tempfile.TemporaryDirectory()
+file = Path(folder.name, "file")
+file.write_bytes(b"some bytes\n")
 null = os.open("/dev/null", os.O_WRONLY)
-hostname = os.open("/etc/hostname", os.O_RDONLY)
+content = os.open(file, os.O_RDONLY)
 
 
-def url(kind: str) -> str:
-    return chance.choice(servers[kind]) + "/etc/hostname"
+def url(kind: str, name: str = "file") -> str:
+    return f"{chance.choice(servers[kind])}{folder.name}/{name}"
 
 
 def begin(verb: str, kind: str, other: str) -> tuple[Any, Any]:
     if verb == "copy":
         copy = GassCopy()
-        near = "file:///dev/null", "file:///etc/hostname"
-        ends = [(url(kind), near[0]), (near[1], url(kind)), (url(kind), url(other))]
+        ends = [
+            (url(kind), "file:///dev/null"),
+            (f"file://{file}", url(kind, "put")),
+            (url(kind), url(other, "put")),
+        ]
         source, destination = chance.choice(ends)
         return copy, copy.register_url_to_url(source, None, destination, None)
     client = FtpClient(FtpClientHandleAttr(cache_all=chance.random() < 0.5))
     if verb == "get":
         return client, client.get(url(kind), into=null)
     if verb == "put":
-        return client, client.put(url(kind), source=hostname)
+        return client, client.put(url(kind, "put"), source=content)
     if verb == "many":
         return client, client.get_files([(url(kind), null)] * 3)
     if verb == "transfer":
-        return client, client.third_party_transfer(url(kind), None, url(other), None)
+        return client, client.third_party_transfer(url(kind), None, url(other, "put"), None)
     return client, getattr(client, verb)(url(kind))
 
 

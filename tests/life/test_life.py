@@ -197,7 +197,7 @@ def test_mit_kerberos_in_the_same_process_does_no_harm(
         "import os\n"
         "from pyGlobus.ftpClient import FtpClient\n"
         "with FtpClient() as client:\n"
-        "    url = os.environ['COGKIT_SANDBOX_GRIDFTP'] + '/etc/hostname'\n"
+        "    url = os.environ['COGKIT_SANDBOX_GRIDFTP'] + '/etc/passwd'\n"
         "    assert client.size(url).result() > 0\n"
     )
     python(

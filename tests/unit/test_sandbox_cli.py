@@ -110,3 +110,33 @@ def test_the_page_on_the_command_line_has_every_exit_code() -> None:
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")]
     codes = {int(text) for row in rows[1:] for text in row.split(",")}
     assert codes == {int(code) for code in ExitCode}
+
+
+def test_an_interruption_that_hits_a_finalizer_comes_again() -> None:
+    program = """
+import os, signal, time, weakref
+from cogkit.cli import _signals
+
+_signals.prepare()
+
+def interrupt():
+    os.kill(os.getpid(), NUMBER)
+    time.sleep(0.1)
+
+class Thing:
+    pass
+
+try:
+    thing = Thing()
+    weakref.finalize(thing, interrupt)
+    del thing
+    time.sleep(20)
+except KeyboardInterrupt as error:
+    print(type(error).__name__)
+"""
+    for number, name in (("signal.SIGINT", "KeyboardInterrupt"), ("signal.SIGTERM", "Terminated")):
+        done = subprocess.run(
+            [sys.executable, "-c", program.replace("NUMBER", number)],
+            capture_output=True, text=True, timeout=15, check=False,
+        )  # fmt: skip
+        assert (done.stdout, done.stderr) == (f"{name}\n", "")

@@ -8,15 +8,14 @@ begin at once.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cogkit import __version__
-from cogkit.cli import _standard
-from cogkit.cli._common import Settings, Terminated, report
+from cogkit.cli import _signals, _standard
+from cogkit.cli._common import Settings, report
 from cogkit.cli._parameters import Group
 
 if TYPE_CHECKING:
@@ -47,10 +46,7 @@ _COMPLETION = "_COGKIT_COMPLETE"
 def main() -> None:
     """Run the command line, and leave with its exit code (the entry point ``cogkit``)."""
     _standard.prepare()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # not where we shall outlive a terminal: nohup
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _terminate)
+    _signals.prepare()
     if instruction := os.environ.get(_COMPLETION):
         from click.shell_completion import shell_complete
 
@@ -83,10 +79,6 @@ def _options(arguments: Sequence[str]) -> Sequence[str]:
     """The words that can be options."""
     words = list(arguments)
     return words[: words.index("--")] if "--" in words else words
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise Terminated
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:

@@ -81,8 +81,9 @@ def _activate_with(credential: Credential) -> None:
         place = credential.path
         credential.write(path)
         credential._path = place
-        # It keeps the interpreter's lock, which calls by cffi do not: no other thread can begin a
-        # program meanwhile, which would inherit the environment.
+        # It keeps the interpreter's lock, which calls by cffi do not: what another thread forks
+        # does not inherit that environment.  A program begun by vfork(), as `subprocess` does,
+        # may read it in these milliseconds: it finds the name of a file that is gone soon.
         address = int(ffi.cast("uintptr_t", ffi.addressof(lib, "cog_activate_with_proxy")))
         activate = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(address)
         module = int(ffi.cast("uintptr_t", lib.GLOBUS_GRAM_CLIENT_MODULE))
