@@ -22,7 +22,6 @@ from .._native import ffi, lib
 from ..security.credential import Credential
 from .constants import DcauMode, Mode, Protection, Type
 from .errors import FtpClientValueError, check_ftp, ftp_error
-from .guard import checked_hosts
 from .settings import (
     Attributes,
     Setting,
@@ -84,6 +83,17 @@ def _login(name: str, value: str | None) -> Any:
     if value is not None and any(sign in value for sign in "\0\r\n"):
         raise FtpClientValueError(f"a {name} cannot hold NUL, CR or LF")
     return write_text(value)
+
+
+def _checked_hosts(value: Iterable[str] | str | None) -> tuple[str, ...] | None:
+    """The hosts as `FtpClientOperationAttr.data_hosts` has them."""
+    if value is None:
+        return None
+    hosts = (value,) if isinstance(value, str) else tuple(value)
+    for host in hosts:
+        if not host or not host.isprintable() or "," in host or " " in host:
+            raise ValueError(f"not a host, an address or a network: {host!r}")
+    return hosts
 
 
 class FtpClientOperationAttr(Attributes):
@@ -315,7 +325,7 @@ class FtpClientOperationAttr(Attributes):
 
     @data_hosts.setter
     def data_hosts(self, value: Iterable[str] | str | None) -> None:
-        self._data_hosts = checked_hosts(value)
+        self._data_hosts = _checked_hosts(value)
 
     @property
     def data_security(self) -> Credential | None:

@@ -13,36 +13,23 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._core.buffers import shown
 from .._core.errors import Cause, GlobusException, OperationCancelledError, text_of
 from .._core.ftpurls import plain_url, wire_url
 from .._native import ffi, lib
+from .attributes import FtpClientOperationAttr
 from .constants import Striping
 from .errors import FtpClientConnectionError, FtpClientDataAddressError, check_ftp, explain
 
-if TYPE_CHECKING:
-    from .attributes import FtpClientOperationAttr
-
-__all__ = ["NO_RULES", "Guard", "Rules", "checked_hosts", "rules_of"]
+__all__ = ["NO_RULES", "Guard", "Rules", "rules_of"]
 
 Rules = tuple[str, bool]
 """Who may be connected to, as shim/passive.c reads it; and whether the address comes late."""
 NO_RULES: Rules = ("", False)
-
-
-def checked_hosts(value: Iterable[str] | str | None) -> tuple[str, ...] | None:
-    """The hosts as `FtpClientOperationAttr.data_hosts` has them."""
-    if value is None:
-        return None
-    hosts = (value,) if isinstance(value, str) else tuple(value)
-    for host in hosts:
-        if not host or not host.isprintable() or "," in host or " " in host:
-            raise ValueError(f"not a host, an address or a network: {host!r}")
-    return hosts
 
 
 def rules_of(attr: FtpClientOperationAttr) -> Rules:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import NoReturn, Protocol, Self
 
 from .._core.errors import GlobusDeadlockError, GlobusException, GlobusTimeoutError
 from .._core.operation import Operation
@@ -14,14 +14,11 @@ from .._core.runtime import Timer, runtime
 from .._core.workers import run_in_background
 from ..security.credential import Credential
 from .constants import JobSignal, JobState
-from .course import Course
+from .course import Course, Tracker
 from .errors import GramClientJobLostError
 from .info import JobInfo
 
-if TYPE_CHECKING:
-    from .client import GramClient
-
-__all__ = ["GramJob", "JobStates"]
+__all__ = ["GramJob", "JobClient", "JobStates"]
 
 # Seconds without news until the job manager is asked, at first and at most; where its messages
 # reach us, that only shows that it is alive.  Asking costs a GSI handshake there, so that a client
@@ -33,6 +30,49 @@ _ASK_TIMEOUT = 15.0
 _LAST_NEWS = 2.0
 # Questions that a job manager may leave unanswered before it is given up.
 _PATIENCE = 3
+
+
+class JobClient(Protocol):
+    """What a `GramJob` asks of its `GramClient`, which makes the jobs and so is above them."""
+
+    _tracker: Tracker
+
+    def _listener(self) -> str:
+        """The contact that job managers send their messages to."""
+
+    def status(self, job_contact: str, *, timeout: float | None) -> JobInfo:
+        """See `GramClient.status`."""
+
+    def register_status(self, job_contact: str, *, timeout: float | None) -> Operation[JobInfo]:
+        """See `GramClient.register_status`."""
+
+    def cancel(self, job_contact: str, *, timeout: float | None) -> None:
+        """See `GramClient.cancel`."""
+
+    def signal(
+        self, job_contact: str, signal: JobSignal, argument: str, *, timeout: float | None
+    ) -> JobState:
+        """See `GramClient.signal`."""
+
+    def register_signal(
+        self, job_contact: str, signal: JobSignal, argument: str = "", *, timeout: float | None
+    ) -> Operation[JobState]:
+        """See `GramClient.register_signal`."""
+
+    def refresh_credentials(
+        self, job_contact: str, credential: Credential | None, *, timeout: float | None
+    ) -> None:
+        """See `GramClient.refresh_credentials`."""
+
+    def register_job_callback_registration(
+        self,
+        job_contact: str,
+        job_state_mask: int,
+        callback_contact: str | None,
+        *,
+        timeout: float | None,
+    ) -> Operation[JobState]:
+        """See `GramClient.register_job_callback_registration`."""
 
 
 class GramJob:
@@ -51,7 +91,7 @@ class GramJob:
 
     def __init__(
         self,
-        client: GramClient,
+        client: JobClient,
         contact: str,
         course: Course,
         *,

@@ -74,6 +74,9 @@ def unparse(node: Node) -> str:
         lib.globus_rsl_value_free_recursive(value)
 
 
+Node._unparse = unparse
+
+
 def evaluate(tree: Specification, definitions: Mapping[str, str] | None = None) -> Specification:
     """With strings in the place of variables and concatenations (globus_rsl_eval).
 

@@ -25,9 +25,9 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from .._native import lib
 from .errors import RSLTypeError, RSLValueError
@@ -106,10 +106,11 @@ class Node:
 
     __slots__ = ()
 
-    def __str__(self) -> str:
-        from .border import unparse  # it needs the nodes
+    _unparse: ClassVar[Callable[[Node], str]]
+    """Set by `border`, which knows the nodes."""
 
-        return unparse(self)
+    def __str__(self) -> str:
+        return Node._unparse(self)
 
 
 class _Simple(Node):

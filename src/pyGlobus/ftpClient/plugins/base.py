@@ -20,7 +20,6 @@ from ..constants import CommandMask
 from ..errors import check_ftp, ftp_error
 from .api import PluginClient
 
-
 __all__ = ["FtpClientPlugin", "PluginSet"]
 
 
@@ -153,7 +152,9 @@ class FtpClientPlugin:
     ) -> None:  # fmt: skip
         """The server is asked for a checksum of `length` bytes (-1: to the end) from `offset`."""
 
-    def move(self, client: PluginClient | None, source_url: str, dest_url: str, restart: bool) -> None:
+    def move(
+        self, client: PluginClient | None, source_url: str, dest_url: str, restart: bool
+    ) -> None:
         """A file is renamed."""
 
     def symlink(self, client: PluginClient | None, url: str, link_url: str, restart: bool) -> None:
@@ -179,7 +180,9 @@ class FtpClientPlugin:
     def _marker(self, client: PluginClient | None, key: int, ranges: str) -> None:
         """What has arrived: ``START-STOP,START-STOP``, in order."""
 
-    def _keyed(self, client: PluginClient | None, key: int, name: str, args: tuple[Any, ...]) -> bool:
+    def _keyed(
+        self, client: PluginClient | None, key: int, name: str, args: tuple[Any, ...]
+    ) -> bool:
         """Take a notification with the number of its handle; False to have the method called."""
         return False
 

@@ -11,7 +11,6 @@ from ..._core.errors import GlobusException
 from .api import PluginClient
 from .base import FtpClientPlugin
 
-
 __all__ = ["DebugPlugin"]
 
 
@@ -151,7 +150,9 @@ class DebugPlugin(FtpClientPlugin):
     ) -> None:  # fmt: skip
         self._start(f"cksm {offset} {length} {algorithm}", url, restart)
 
-    def move(self, client: PluginClient | None, source_url: str, dest_url: str, restart: bool) -> None:
+    def move(
+        self, client: PluginClient | None, source_url: str, dest_url: str, restart: bool
+    ) -> None:
         self._start("move", f"{source_url} to {dest_url}", restart)
 
     def symlink(self, client: PluginClient | None, url: str, link_url: str, restart: bool) -> None:

@@ -13,7 +13,6 @@ from ..marker import FtpClientRestartMarker
 from .api import PluginClient
 from .base import FtpClientPlugin
 
-
 __all__ = [
     "PerfMarker",
     "PerfPlugin",
@@ -112,7 +111,9 @@ class _TransferPlugin(FtpClientPlugin):
     def abort(self, client: PluginClient | None) -> None: ...
     def complete(self, client: PluginClient | None) -> None: ...
 
-    def _keyed(self, client: PluginClient | None, key: int, name: str, args: tuple[Any, ...]) -> bool:
+    def _keyed(
+        self, client: PluginClient | None, key: int, name: str, args: tuple[Any, ...]
+    ) -> bool:
         match name, args:
             case "get", (url, restart):
                 self._begin(client, key, url, None, restart)

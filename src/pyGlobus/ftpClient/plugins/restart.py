@@ -13,7 +13,6 @@ from .api import PluginClient
 from .base import FtpClientPlugin
 from .markers import read_marker
 
-
 __all__ = ["RestartPlugin"]
 
 _NEVER = 1e9
