@@ -40,6 +40,36 @@ def test_a_module_knows_only_what_is_below_it(path: Path) -> None:
             assert not name.startswith(("pyGlobus._", "_cffi", "cffi"))
 
 
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """What is imported for type checkers only counts as well: a reader follows it, too."""
+    names = {module_name(path): path for path in MODULES}
+    below = {
+        name: {
+            found
+            for imported in imports(path)
+            for found in [imported if imported in names else imported.rpartition(".")[0]]
+            if found in names and found != name
+        }
+        for name, path in names.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, way: list[str]) -> None:
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for other in sorted(below[name]):
+                visit(other, [*way, name])
+            done.add(name)
+
+    for name in names:
+        visit(name, [])
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_a_module_can_be_read_at_one_sitting(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 600
