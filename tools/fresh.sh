@@ -123,11 +123,21 @@ write_environment() {
         grep -vE '^PIP_(FIND_LINKS|NO_INDEX|CACHE_DIR|CONFIG_FILE|REQUIRE_VIRTUALENV)=' >"$folder/etc/environment" || true
 }
 
+# All that this machine trusts, in whatever way it was told: as an administrator adds authorities.
 copy_certificate_authorities() {
+    local added=$folder/usr/local/share/ca-certificates
     [ ! -d /usr/local/share/ca-certificates ] || cp -rL /usr/local/share/ca-certificates "$folder/usr/local/share/"
     chroot "$folder" update-ca-certificates
-    # a bundle in a place of its own
-    for file in "${SSL_CERT_FILE:-}" "${REQUESTS_CA_BUNDLE:-}" "${PIP_CERT:-}"; do
+    for file in /etc/ssl/certs/ca-certificates.crt "${SSL_CERT_FILE:-}" "${REQUESTS_CA_BUNDLE:-}" "${PIP_CERT:-}"; do
+        [ ! -f "$file" ] || awk -v added="$added/here-" '
+            /^-----BEGIN/ { text = "" }
+            { text = text $0 "\n" }
+            /^-----END/ && !(text in known) {
+                known[text]
+                if (NR != FNR) { name = added (++count) ".crt"; printf "%s", text > name; close(name) }
+            }' "$folder/etc/ssl/certs/ca-certificates.crt" "$file"
+        chroot "$folder" update-ca-certificates
+        # a bundle in a place of its own
         [ ! -f "$file" ] || [ -e "$folder$file" ] || install -D -m 644 "$file" "$folder$file"
     done
 }
