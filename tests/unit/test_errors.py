@@ -20,7 +20,7 @@ from pyGlobus._core.errors import (
     last_line,
     make_error,
 )
-from pyGlobus.ftpClient.errors import (
+from pyGlobus._gridftp.errors import (
     CLASSES,
     FtpClientException,
     FtpClientFileNotFoundError,

@@ -36,8 +36,21 @@ def test_a_module_knows_only_what_is_below_it(path: Path) -> None:
             assert not name.startswith("pyGlobus.") or name.startswith(
                 ("pyGlobus._core", "pyGlobus._native")
             )
+        if place.startswith("pyGlobus/_gridftp/"):
+            assert not name.startswith(("pyGlobus.ftpClient", "pyGlobus.gassCopy"))
         if place.startswith("cogkit/"):
             assert not name.startswith(("pyGlobus._", "_cffi", "cffi"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_library_knows_another_by_its_public_names(path: Path) -> None:
+    """What two of them need is in a layer below both: _core, _gridftp."""
+    own = path.relative_to(SOURCE).parts[1].removesuffix(".py")
+    for name in imports(path):
+        package, library, *rest = [*name.split("."), ""][:3]
+        if package == "pyGlobus" and library != own and not library.startswith("_"):
+            module = SOURCE / "pyGlobus" / library / f"{rest[0]}.py"
+            assert not (rest and module.exists()), f"{name}: import it from pyGlobus.{library}"
 
 
 def module_name(path: Path) -> str:

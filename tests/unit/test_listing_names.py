@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyGlobus._gridftp.reading import ListingReader
 from pyGlobus.ftpClient import (
     FtpEntry,
     ListingForm,
@@ -17,7 +18,6 @@ from pyGlobus.ftpClient import (
     parse_list_line,
     read_listing,
 )
-from pyGlobus.ftpClient.reading import ListingReader
 
 BAD = ["", ".", "..", "../x", "/tmp/x", "a/b", "a\0b", "a\rb", "a\nb", "a/", "../../escaped"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyGlobus.ftpClient.restarts import StaleConnection
+from pyGlobus._gridftp.retry import StaleConnection
 from pyGlobus.globusException import GlobusException
 
 STALE = GlobusException("get x: the server replied 500: An end of file occurred")

@@ -77,7 +77,7 @@ EXIT_CODES = {
     "pyGlobus._core.exceptions.CredentialError": ExitCode.CREDENTIAL,
     "pyGlobus._core.exceptions.AuthenticationError": ExitCode.DENIED,
     "pyGlobus._core.exceptions.GlobusEnvironmentError": ExitCode.USAGE,
-    "pyGlobus.ftpClient.errors.FtpClientValueError": ExitCode.USAGE,
+    "pyGlobus._gridftp.errors.FtpClientValueError": ExitCode.USAGE,
     "pyGlobus.gramClient.errors.GramClientValueError": ExitCode.USAGE,
     "pyGlobus.rsl.errors.RSLError": ExitCode.USAGE,
     "click.exceptions.ClickException": ExitCode.USAGE,

@@ -17,11 +17,18 @@ Transfers whose data Python handles itself register buffers, as in C::
 from __future__ import annotations
 
 from .._core.operation import Operation
-from . import constants as _constants
-from .attributes import FtpClientOperationAttr
-from .client import FtpClient
-from .constants import CommandMask, DcauMode, Feature, FtpError, Mode, Protection, Striping, Type
-from .errors import (
+from .._gridftp import constants as _constants
+from .._gridftp.constants import (
+    CommandMask,
+    DcauMode,
+    Feature,
+    FtpError,
+    Mode,
+    Protection,
+    Striping,
+    Type,
+)
+from .._gridftp.errors import (
     FtpClientConnectionError,
     FtpClientDataAddressError,
     FtpClientException,
@@ -34,11 +41,14 @@ from .errors import (
     FtpClientTimeoutError,
     FtpClientValueError,
 )
+from .._gridftp.listing import FtpEntry, check_name, parse_fact_line
+from .._gridftp.listlines import parse_list_line
+from .._gridftp.reading import Listing, ListingForm, RejectedLine, read_listing
+from .attributes import FtpClientOperationAttr
+from .client import FtpClient
 from .files import FtpFeatures
 from .handleattr import FtpClientHandleAttr
-from .listing import FtpEntry, check_name, parse_fact_line
 from .listings import FtpScan
-from .listlines import parse_list_line
 from .marker import FtpClientRestartMarker
 from .plugins import (
     DebugPlugin,
@@ -51,7 +61,6 @@ from .plugins import (
     Throughput,
     ThroughputPlugin,
 )
-from .reading import Listing, ListingForm, RejectedLine, read_listing
 from .session import Block
 from .settings import Dcau, Layout, TcpBuffer
 

@@ -18,10 +18,11 @@ from urllib.parse import unquote
 from .._core.ftpurls import host_of
 from .._core.handles import owned
 from .._core.runtime import runtime
+from .._gridftp.constants import DcauMode, Mode, Protection, Striping, Type
+from .._gridftp.errors import FtpClientValueError, check_ftp, ftp_error
+from .._gridftp.guard import Rules, rules_of
 from .._native import ffi, lib
-from ..security.credential import Credential
-from .constants import DcauMode, Mode, Protection, Type
-from .errors import FtpClientValueError, check_ftp, ftp_error
+from ..security import Credential
 from .settings import (
     Attributes,
     Setting,
@@ -450,6 +451,15 @@ class FtpClientOperationAttr(Attributes):
             ),
             "authorization",
         )  # fmt: skip
+
+    def data_rules(self) -> Rules:
+        """Where a server may have its data.
+
+        Raises:
+            FtpClientDataAddressError: a name in ``data_hosts`` is not known.
+        """
+        striped = self.striped or self.layout.mode is not Striping.NONE
+        return rules_of(self.data_hosts, striped=striped, delayed=self.delayed_pasv)
 
     def for_host(self, url: str, also: Container[str] = (), *, look_up: bool = False) -> Self:
         """The attributes for the host of a URL: where `allow_ipv6` is None, with its answer.

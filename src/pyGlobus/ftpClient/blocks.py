@@ -10,8 +10,8 @@ from typing import Any
 from .._core.errors import GlobusException
 from .._core.operation import Operation
 from .._core.runtime import runtime
+from .._gridftp.errors import FtpClientConnectionError, FtpClientException, check_ftp, ftp_error
 from .._native import ffi
-from .errors import FtpClientConnectionError, FtpClientException, check_ftp, ftp_error
 from .handle import Session
 from .marker import add_span
 from .restarts import Held

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .._core.buffers import shown, urls
+from .._gridftp.errors import check_ftp
 from .._native import lib
-from .errors import check_ftp
 from .files import FtpFiles
 from .listings import FtpListings
 from .many import FtpMany

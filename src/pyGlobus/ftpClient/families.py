@@ -13,9 +13,9 @@ from typing import Any
 
 from .._core.errors import GlobusException
 from .._core.ftpurls import host_of
+from .._gridftp.retry import Policy
 from .._native import lib
 from .attributes import IPV6, FtpClientOperationAttr
-from .restarts import Policy
 
 __all__ = ["Families", "Reach"]
 

@@ -11,12 +11,12 @@ from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, text_of
 from .._core.ftpurls import path_of
 from .._core.operation import Operation
+from .._gridftp.constants import Feature, FtpError
+from .._gridftp.errors import FtpClientException, FtpClientValueError, check_ftp
+from .._gridftp.listing import FtpEntry, parse_fact_line
+from .._gridftp.reading import ListingForm, read_listing
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .constants import Feature, FtpError
-from .errors import FtpClientException, FtpClientValueError, check_ftp
-from .listing import FtpEntry, parse_fact_line
-from .reading import ListingForm, read_listing
 from .session import COMMAND_TIMEOUT, ON_COMPLETE, DoneFunc, FtpSession
 
 __all__ = ["FtpFeatures", "FtpFiles"]

@@ -11,10 +11,10 @@ from .._core.errors import GlobusException, HandleClosedError
 from .._core.exclusive import Exclusive
 from .._core.operation import Operation
 from .._core.runtime import log, runtime
+from .._gridftp.constants import FtpError
+from .._gridftp.errors import FtpClientException, check_ftp, ftp_error
+from .._gridftp.guard import Guard
 from .._native import ffi, lib
-from .constants import FtpError
-from .errors import FtpClientException, check_ftp, ftp_error
-from .guard import Guard
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, add_span
 from .pipeline import Pipeline

@@ -8,8 +8,8 @@ from typing import Any, Self
 from .._core.buffers import shown, urls
 from .._core.handles import owned
 from .._core.runtime import runtime
+from .._gridftp.errors import check_ftp
 from .._native import ffi, lib
-from .errors import check_ftp
 from .plugins.base import FtpClientPlugin
 from .settings import Attributes, Setting, read_text
 

@@ -12,13 +12,13 @@ from typing import Any, Self
 from .._core.errors import GlobusException
 from .._core.ftpurls import path_of
 from .._core.operation import Operation
+from .._gridftp.constants import Mode, Type
+from .._gridftp.errors import FtpClientException
+from .._gridftp.listing import FtpEntry
+from .._gridftp.reading import ListingForm, ListingReader, RejectedLine
 from .._native import lib
 from .attributes import FtpClientOperationAttr
-from .constants import Mode, Type
-from .errors import FtpClientException
-from .listing import FtpEntry
 from .pump import Destination
-from .reading import ListingForm, ListingReader, RejectedLine
 from .session import STALL_TIMEOUT, Block, DoneFunc, Transfer
 from .transfers import FtpTransfers
 

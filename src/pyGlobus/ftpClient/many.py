@@ -13,12 +13,12 @@ from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, OperationCancelledError
 from .._core.operation import Operation
 from .._core.runtime import call_user, runtime
+from .._gridftp.constants import Mode
+from .._gridftp.errors import FtpClientValueError
+from .._gridftp.retry import StaleConnection
 from .._native import ffi, lib
-from ..security.credential import Credential
+from ..security import Credential
 from .attributes import FtpClientOperationAttr
-from .constants import Mode
-from .errors import FtpClientValueError
-from .guard import rules_of
 from .pump import (
     BLOCK_SIZE,
     BLOCKS,
@@ -28,7 +28,7 @@ from .pump import (
     local_error,
     longest_block,
 )
-from .restarts import Resume, StaleConnection
+from .restarts import Resume
 from .session import STALL_TIMEOUT, DoneFunc, FtpSession
 
 __all__ = ["FtpMany"]
@@ -105,7 +105,7 @@ class FtpMany(FtpSession):
 
         def attributes(url: str) -> FtpClientOperationAttr:
             attr = self._attr(op_attr, url)
-            session.guard.follow(rules_of(attr))
+            session.guard.follow(attr.data_rules())
             session.guard.begin()
             return attr
 

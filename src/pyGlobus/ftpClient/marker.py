@@ -9,8 +9,8 @@ from typing import Any, Self
 from .._core.errors import text_of
 from .._core.handles import owned
 from .._core.runtime import runtime
+from .._gridftp.errors import FtpClientValueError, check_ftp
 from .._native import ffi, lib
-from .errors import FtpClientValueError, check_ftp
 
 __all__ = ["FtpClientRestartMarker", "add_span", "spans_text"]
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._core.runtime import call_user, runtime
+from .._gridftp.constants import FtpError
+from .._gridftp.errors import FtpClientException, check_ftp
 from .._native import ffi, lib
-from .constants import FtpError
-from .errors import FtpClientException, check_ftp
 
 __all__ = ["Pipeline"]
 

@@ -10,10 +10,10 @@ from .._core.buffers import urls
 from .._core.errors import GlobusException, OperationCancelledError
 from .._core.operation import Operation
 from .._core.runtime import runtime
+from .._gridftp.constants import Mode
+from .._gridftp.errors import FtpClientException, FtpClientValueError
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .constants import Mode
-from .errors import FtpClientException, FtpClientValueError
 from .pipeline import Pair, Pipeline
 from .session import ON_COMPLETE, DoneFunc
 from .transfers import FtpTransfers

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from .._core.buffers import pin
 from .._core.errors import OperationCancelledError, text_of
 from .._core.runtime import runtime
+from .._gridftp.constants import Striping
+from .._gridftp.errors import FtpClientConnectionError, FtpClientValueError
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .constants import Striping
-from .errors import FtpClientConnectionError, FtpClientValueError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -14,19 +14,20 @@ from .._core.ftpurls import is_relative
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import runtime
-from .._native import ffi, lib
-from ..security.credential import Credential
-from .attributes import DataFunc, FtpClientOperationAttr, user_in
-from .blocks import Block, Registered
-from .constants import Mode
-from .errors import (
+from .._gridftp.constants import Mode
+from .._gridftp.errors import (
     FtpClientConnectionError,
     FtpClientException,
     FtpClientValueError,
     ftp_error,
 )
+from .._gridftp.guard import NO_RULES
+from .._gridftp.retry import Policy, StaleConnection
+from .._native import ffi, lib
+from ..security import Credential
+from .attributes import DataFunc, FtpClientOperationAttr, user_in
+from .blocks import Block, Registered
 from .families import Families, Reach
-from .guard import NO_RULES, rules_of
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, spans_text
@@ -35,9 +36,7 @@ from .pump import ON_PUMP_COMPLETE, Place, Pump, Source, local_error, longest_bl
 from .restarts import (
     Attempts,
     Plan,
-    Policy,
     Resume,
-    StaleConnection,
     go_on,
     restarter,
 )
@@ -295,7 +294,7 @@ class FtpSession(Handle):
         policy = None if plan is None else self._policy(stale)
         if plan is not None and reach is not None:
             policy = reach.policy(policy)
-        rules = NO_RULES if attr is None else rules_of(attr)
+        rules = NO_RULES if attr is None else attr.data_rules()
         self._require_open()
         session.claim(operation.what)
         try:

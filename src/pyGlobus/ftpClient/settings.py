@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar, overload
 
 from .._core.errors import text_of
+from .._gridftp.constants import DcauMode, Striping
+from .._gridftp.errors import check_ftp
 from .._native import ffi, lib
-from .constants import DcauMode, Striping
-from .errors import check_ftp
 
 __all__ = [
     "Attributes",

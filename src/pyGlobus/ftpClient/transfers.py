@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from .._core.buffers import pin, shown, urls
 from .._core.errors import GlobusException
 from .._core.operation import Operation
+from .._gridftp.constants import Mode
+from .._gridftp.errors import FtpClientValueError
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .constants import Mode
-from .errors import FtpClientValueError
 from .marker import FtpClientRestartMarker
 from .pump import Destination, Source
 from .restarts import Resume, go_on, restarter

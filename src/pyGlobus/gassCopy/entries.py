@@ -14,9 +14,9 @@ from .._core.errors import text_of
 from .._core.ftpurls import path_of
 from .._core.operation import Operation
 from .._core.runtime import runtime
+from .._gridftp.reading import ListingReader
 from .._native import ffi, lib
 from ..ftpClient import FtpEntry, ListingForm, RejectedLine
-from ..ftpClient.reading import ListingReader
 from .constants import GlobType
 
 __all__ = ["Batches", "Expansion", "GlobEntry", "GlobStat", "Reading", "read_stat"]

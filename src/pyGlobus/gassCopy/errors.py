@@ -20,10 +20,9 @@ from .._core.errors import (
     take_error,
 )
 from .._core.ftpurls import plain_url, wire_url
+from .._gridftp.errors import FtpClientConnectionError, FtpClientDataAddressError
 from .._native import lib
-from ..ftpClient.errors import FtpClientConnectionError, FtpClientDataAddressError
-from ..security.diagnosis import told_by
-from ..security.search import credential_search
+from ..security import credential_search, told_by
 
 __all__ = [
     "GassCopyAuthenticationError",

@@ -12,7 +12,7 @@ from .._core.handles import Handle
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..ftpClient import FtpClientOperationAttr
-from ..security.credential import Credential
+from ..security import Credential
 from .attributes import GassCopyHandleAttr
 from .constants import Status, UrlMode
 from .errors import DESTINATION, SOURCE, GassCopyValueError, check_copy

@@ -26,7 +26,7 @@ from .._core.errors import CredentialError
 from .._core.http import AGENT, Head, body, read_head, shown_text, take_head
 from .._core.work import Stop, write_all
 from ..gassTransfer import Authorization, FileMode, GassRequestAttr
-from ..security.credential import Credential
+from ..security import Credential
 
 __all__ = ["Denied", "NotReferred", "get", "put"]
 

@@ -10,10 +10,10 @@ from .._core.errors import GlobusException, OperationCancelledError, causes_of, 
 from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._core.workers import run_in_background
+from .._gridftp.guard import NO_RULES
+from .._gridftp.retry import StaleConnection
 from .._native import ffi, lib
 from ..ftpClient import Mode
-from ..ftpClient.guard import NO_RULES, rules_of
-from ..ftpClient.restarts import StaleConnection
 from .constants import Status, UrlMode
 from .errors import GassCopyException, copy_error, refusal_error
 from .session import ON_COMPLETE, Machine, Session, status_of
@@ -74,7 +74,7 @@ class _Running(ABC, Generic[T]):
     def begin(self) -> None:
         # between two servers it is the destination that names an address
         ftp = [side.ftp for side in self.sides if side.ftp is not None]
-        rules = rules_of(ftp[-1]) if ftp else NO_RULES
+        rules = ftp[-1].data_rules() if ftp else NO_RULES
         self.session.begin(self.operation, self.kind())
         try:
             self.machine = self.session.machine

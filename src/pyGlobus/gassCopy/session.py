@@ -9,8 +9,8 @@ from .._core.errors import HandleClosedError, text_of
 from .._core.exclusive import Exclusive
 from .._core.operation import Operation
 from .._core.runtime import runtime
+from .._gridftp.guard import Guard
 from .._native import ffi, lib
-from ..ftpClient.guard import Guard
 from .attributes import GassCopyHandleAttr
 from .constants import Status
 from .errors import GassCopyException, check_copy

@@ -19,7 +19,7 @@ from .._core.errors import check
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..ftpClient import FtpClientOperationAttr, Mode
-from ..security.credential import Credential
+from ..security import Credential
 from .attributes import GassCopyAttr, c_attributes
 from .constants import UrlMode
 from .errors import DESTINATION, SOURCE, GassCopyValueError, check_copy, os_error

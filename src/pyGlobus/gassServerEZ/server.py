@@ -15,7 +15,7 @@ from .._core.errors import CredentialError, GlobusException, text_of
 from .._core.handles import Handle
 from .._core.runtime import runtime
 from .._native import ffi, lib
-from ..security.credential import Credential
+from ..security import Credential
 from .files import Files
 from .options import Options
 from .serving import Server, Stream

@@ -8,7 +8,7 @@ from pathlib import Path
 from .._core.errors import CredentialError, GlobusException
 from .._core.runtime import runtime
 from .._native import ffi, lib
-from ..security.credential import Credential
+from ..security import Credential
 from .constants import GramError
 from .errors import GramClientCredentialError, GramClientException, check_gram, gram_error
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._core.handles import owned
 from .._native import ffi, lib
-from ..security.credential import Credential
+from ..security import Credential
 from .activation import bring_up
 from .constants import Delegation
 from .errors import check_gram

@@ -10,7 +10,7 @@ from .._core.errors import text_of
 from .._core.operation import Operation
 from .._native import ffi, lib
 from ..rsl import RSL
-from ..security.credential import Credential
+from ..security import Credential
 from .attr import GramClientAttr
 from .constants import GramError, JobSignal, JobState, gram_text
 from .contacts import JobContact, ResourceContact

@@ -18,8 +18,7 @@ from .._core.errors import (
     UntrustedCredentialError,
     last_line,
 )
-from ..security.credential import Credential
-from ..security.diagnosis import fault_of, told_by
+from ..security import Credential, fault_of, told_by
 from .constants import CONCEPTS, GramError, gram_text
 
 __all__ = [

@@ -12,7 +12,7 @@ from .._core.errors import GlobusDeadlockError, GlobusException, GlobusTimeoutEr
 from .._core.operation import Operation
 from .._core.runtime import Timer, runtime
 from .._core.workers import run_in_background
-from ..security.credential import Credential
+from ..security import Credential
 from .constants import JobSignal, JobState
 from .course import Course, Tracker
 from .errors import GramClientJobLostError

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 
 from .._core.errors import CredentialError, GlobusException
 from .._native import lib
-from ..security.credential import Credential
-from ..security.diagnosis import fault_of, told_by
+from ..security import Credential, fault_of, told_by
 from .activation import usable
 from .constants import GramError
 from .contacts import ResourceContact

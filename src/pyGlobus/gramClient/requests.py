@@ -11,7 +11,7 @@ from .._core.operation import Operation
 from .._core.runtime import log, runtime
 from .._core.workers import run_in_background
 from .._native import ffi, lib
-from ..security.credential import Credential
+from ..security import Credential
 from .activation import bring_up, expired, set_default_credential, usable
 from .attr import GramClientAttr
 from .constants import Delegation

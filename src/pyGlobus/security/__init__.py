@@ -15,7 +15,7 @@ only.
 from __future__ import annotations
 
 from .credential import Credential, CredentialType
-from .diagnosis import fault_of
+from .diagnosis import fault_of, told_by
 from .proxy import Policy, create_proxy, destroy_proxy
 from .search import (
     Search,
@@ -36,5 +36,6 @@ __all__ = [
     "destroy_proxy",
     "fault_of",
     "proxy_path",
+    "told_by",
     "user_certificate_paths",
 ]

@@ -15,9 +15,9 @@ from ..._core.ftpurls import plain_url
 from ..._core.handles import owned
 from ..._core.passwords import shown
 from ..._core.runtime import call_user, runtime
+from ..._gridftp.constants import CommandMask
+from ..._gridftp.errors import check_ftp, ftp_error
 from ..._native import ffi, lib
-from ..constants import CommandMask
-from ..errors import check_ftp, ftp_error
 from .api import PluginClient
 
 __all__ = ["FtpClientPlugin", "PluginSet"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ..constants import CommandMask
+from ..._gridftp.constants import CommandMask
 from ..marker import FtpClientRestartMarker
 from .api import PluginClient
 from .base import FtpClientPlugin

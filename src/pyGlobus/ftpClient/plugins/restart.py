@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..._core.errors import GlobusException
-from ..constants import CommandMask
+from ..._gridftp.constants import CommandMask
 from .api import PluginClient
 from .base import FtpClientPlugin
 from .markers import read_marker

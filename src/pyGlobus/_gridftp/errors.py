@@ -17,9 +17,7 @@ from .._core.errors import (
     take_error,
 )
 from .._native import ffi, lib
-from ..security.credential import Credential
-from ..security.diagnosis import fault_of, told_by
-from ..security.search import credential_search
+from ..security import Credential, credential_search, fault_of, told_by
 from .constants import FtpError
 
 __all__ = [

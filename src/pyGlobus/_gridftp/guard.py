@@ -21,8 +21,6 @@ from .._core.buffers import shown
 from .._core.errors import Cause, GlobusException, OperationCancelledError, text_of
 from .._core.ftpurls import plain_url, wire_url
 from .._native import ffi, lib
-from .attributes import FtpClientOperationAttr
-from .constants import Striping
 from .errors import FtpClientConnectionError, FtpClientDataAddressError, check_ftp, explain
 
 __all__ = ["NO_RULES", "Guard", "Rules", "rules_of"]
@@ -32,23 +30,26 @@ Rules = tuple[str, bool]
 NO_RULES: Rules = ("", False)
 
 
-def rules_of(attr: FtpClientOperationAttr) -> Rules:
-    """What these attributes allow (those of the destination, between two servers).
+def rules_of(hosts: tuple[str, ...] | None, *, striped: bool, delayed: bool) -> Rules:
+    """Where a server may have its data.
+
+    Args:
+        hosts: ``data_hosts`` of an operation (of the destination, between two servers).
+        striped: whether it is a striped one, which asks for several hosts.
+        delayed: whether the address comes late (``delayed_pasv``).
 
     Raises:
-        FtpClientDataAddressError: a name in ``data_hosts`` is not known.
+        FtpClientDataAddressError: a name in `hosts` is not known.
     """
-    hosts = attr.data_hosts
     if hosts is None:
-        striped = attr.striped or attr.layout.mode is not Striping.NONE
-        return "*" if striped else "", attr.delayed_pasv
+        return "*" if striped else "", delayed
     if "*" in hosts:
-        return "*", attr.delayed_pasv
+        return "*", delayed
     try:
         networks = [network for host in hosts for network in _networks(host)]
     except OSError as error:
         raise FtpClientDataAddressError(f"data_hosts={hosts}: {error.strerror}") from error
-    return ",".join(networks), attr.delayed_pasv
+    return ",".join(networks), delayed
 
 
 def _networks(host: str) -> list[str]:
