@@ -17,7 +17,8 @@ from .._gridftp.listing import FtpEntry, parse_fact_line
 from .._gridftp.reading import ListingForm, read_listing
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .session import COMMAND_TIMEOUT, ON_COMPLETE, DoneFunc, FtpSession
+from .commands import COMMAND_TIMEOUT, DoneFunc, Work, command
+from .session import FtpSession
 
 __all__ = ["FtpFeatures", "FtpFiles"]
 
@@ -57,28 +58,13 @@ class FtpFeatures(Mapping[Feature, bool | None]):
 class FtpFiles(FtpSession):
     """Commands about one file or directory."""
 
-    def mlst(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[FtpEntry]:
+    @command
+    def mlst(self, url: str) -> Work[FtpEntry]:
         """The facts about one file or directory (MLST, RFC 3659, globus_ftp_client_mlst)."""
-        function = lib.globus_ftp_client_mlst
-        return self._text("stat", function, url, op_attr, done_func, arg, timeout, parse_fact_line)
+        return _text("stat", lib.globus_ftp_client_mlst, url, parse_fact_line)
 
-    def stat(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[tuple[FtpEntry, ...]]:
+    @command
+    def stat(self, url: str) -> Work[tuple[FtpEntry, ...]]:
         """What STAT says of a file or directory (RFC 959; globus_ftp_client_stat).
 
         Returns:
@@ -88,43 +74,26 @@ class FtpFiles(FtpSession):
             more, and times with their zone.
         """
         path = path_of(url)
-        return self._text(
-            "stat", lib.globus_ftp_client_stat, url, op_attr, done_func, arg, timeout,
+        return _text(
+            "stat",
+            lib.globus_ftp_client_stat,
+            url,
             lambda text: read_listing(text.rstrip("\0"), ListingForm.LONG, path=path).entries,
             _no_entries,
-        )  # fmt: skip
+        )
 
-    def cwd(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[str]:
+    @command
+    def cwd(self, url: str) -> Work[str]:
         """Change the session's directory; gives the server's reply (CWD, globus_ftp_client_cwd).
 
         URLs name whole paths, so what follows does not depend on it (for a path in the login
         directory, ``/~/x``, a new session is begun); it tells whether the directory is there and
         open to us.
         """
-        function = lib.globus_ftp_client_cwd
-        operation: Operation[str] = self._text(
-            "cwd", function, url, op_attr, done_func, arg, timeout
-        )
-        self._session.away = True
-        return operation
+        return _text("cwd", self._change_directory, url, str)
 
-    def exists(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[bool]:
+    @command
+    def exists(self, url: str) -> Work[bool]:
         """Whether there is a file or directory (globus_ftp_client_exists).
 
         Asked by SIZE, MLST, STAT, CWD and a list, until one is sure.  What the server refuses
@@ -136,50 +105,32 @@ class FtpFiles(FtpSession):
             self._session.away |= bool(moved[0])
             return there
 
-        return self._command(
-            "look for", url, op_attr, lambda event: answer(True), done_func, arg, timeout,
-            lambda c_url, attr, token: lib.cog_ftp_exists(
-                self._session.pointer, c_url, attr, moved, ON_COMPLETE, token
-            ),
+        return Work(
+            "look for",
+            lib.cog_ftp_exists,
+            lambda event: answer(True),
+            places=(moved,),
             on_error=lambda error: answer(_is_there(error)),
-        )  # fmt: skip
+        )
 
-    def size(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[int]:
+    @command
+    def size(self, url: str) -> Work[int]:
         """The size of a file in bytes (SIZE, globus_ftp_client_size)."""
         size = ffi.new("globus_off_t *")
-        return self._command(
-            "size of", url, op_attr, lambda event: int(size[0]), done_func, arg, timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_size(
-                self._session.pointer, c_url, attr, size, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+        return Work(
+            "size of", lib.globus_ftp_client_size, lambda event: int(size[0]), places=(size,)
+        )
 
-    def modification_time(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[datetime]:
+    @command
+    def modification_time(self, url: str) -> Work[datetime]:
         """When a file was last changed, UTC (MDTM, globus_ftp_client_modification_time)."""
         when = ffi.new("globus_abstime_t *")
-        return self._command(
-            "modification time of", url, op_attr,
-            lambda event: _moment(when.tv_sec, url), done_func, arg, timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_modification_time(
-                self._session.pointer, c_url, attr, when, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+        return Work(
+            "modification time of",
+            lib.globus_ftp_client_modification_time,
+            lambda event: _moment(when.tv_sec, url),
+            places=(when,),
+        )
 
     def cksm(
         self,
@@ -208,23 +159,16 @@ class FtpFiles(FtpSession):
         # the library copies the server's reply as long as it is
         place = ffi.new("char[]", _REPLY)
         name = _word(algorithm, "algorithm")
-        return self._command(
-            f"{algorithm} checksum of", url, op_attr, lambda event: text_of(place), done_func, arg,
-            timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_cksm(
-                self._session.pointer, c_url, attr, place, offset, length, name, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+        work: Work[str] = Work(
+            f"{algorithm} checksum of",
+            lib.globus_ftp_client_cksm,
+            lambda event: text_of(place),
+            places=(place, offset, length, name),
+        )
+        return self._run(work, url, op_attr, done_func, arg, timeout)
 
-    def feat(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[FtpFeatures]:
+    @command
+    def feat(self, url: str) -> Work[FtpFeatures]:
         """What the server can do (FEAT, RFC 2389; globus_ftp_client_feat).
 
         It is asked once in a session, when that begins: later calls cost nothing.
@@ -236,55 +180,29 @@ class FtpFiles(FtpSession):
         features = ffi.new("globus_ftp_client_features_t *")
         check_ftp(lib.globus_ftp_client_features_init(features), "features")
         features = ffi.gc(features, lib.globus_ftp_client_features_destroy)
-        return self._command(
-            "features of", url, op_attr,
+        return Work(
+            "features of",
+            lib.globus_ftp_client_feat,
             lambda event: FtpFeatures(_supported(features), self._session.guard.features(url)),
-            done_func, arg, timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_feat(
-                self._session.pointer, c_url, attr, features, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+            places=(features,),
+        )
 
     # --- changing them --------------------------------------------------------------------------
 
-    def mkdir(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[None]:
+    @command
+    def mkdir(self, url: str) -> Work[None]:
         """Make a directory (globus_ftp_client_mkdir)."""
-        function = lib.globus_ftp_client_mkdir
-        return self._simple("mkdir", function, url, op_attr, done_func, arg, timeout)
+        return Work("mkdir", lib.globus_ftp_client_mkdir)
 
-    def rmdir(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[None]:
+    @command
+    def rmdir(self, url: str) -> Work[None]:
         """Remove an empty directory (globus_ftp_client_rmdir)."""
-        function = lib.globus_ftp_client_rmdir
-        return self._simple("rmdir", function, url, op_attr, done_func, arg, timeout)
+        return Work("rmdir", lib.globus_ftp_client_rmdir)
 
-    def delete(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[None]:
+    @command
+    def delete(self, url: str) -> Work[None]:
         """Remove a file (globus_ftp_client_delete)."""
-        function = lib.globus_ftp_client_delete
-        return self._simple("delete", function, url, op_attr, done_func, arg, timeout)
+        return Work("delete", lib.globus_ftp_client_delete)
 
     def move(
         self,
@@ -298,13 +216,10 @@ class FtpFiles(FtpSession):
     ) -> Operation[None]:
         """Rename a file on its server (RNFR, RNTO; globus_ftp_client_move)."""
         dest = urls(dest_url)[0]
-        return self._command(
-            f"move to {shown(dest_url)}:", source_url, op_attr, lambda event: None, done_func, arg,
-            timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_move(
-                self._session.pointer, c_url, dest, attr, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+        work: Work[None] = Work(
+            f"move to {shown(dest_url)}:", lib.globus_ftp_client_move, before=(dest,)
+        )
+        return self._run(work, source_url, op_attr, done_func, arg, timeout)
 
     def chmod(
         self,
@@ -317,12 +232,8 @@ class FtpFiles(FtpSession):
         timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[None]:
         """Set permissions, as in `os.chmod` (SITE CHMOD, globus_ftp_client_chmod)."""
-        return self._command(
-            "chmod", url, op_attr, lambda event: None, done_func, arg, timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_chmod(
-                self._session.pointer, c_url, mode, attr, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+        work: Work[None] = Work("chmod", lib.globus_ftp_client_chmod, before=(mode,))
+        return self._run(work, url, op_attr, done_func, arg, timeout)
 
     def chgrp(
         self,
@@ -336,12 +247,8 @@ class FtpFiles(FtpSession):
     ) -> Operation[None]:
         """Set the group, by name or number (SITE CHGRP, globus_ftp_client_chgrp)."""
         name = _word(str(group), "group")
-        return self._command(
-            "chgrp", url, op_attr, lambda event: None, done_func, arg, timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_chgrp(
-                self._session.pointer, c_url, name, attr, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+        work: Work[None] = Work("chgrp", lib.globus_ftp_client_chgrp, before=(name,))
+        return self._run(work, url, op_attr, done_func, arg, timeout)
 
     def utime(
         self,
@@ -367,12 +274,8 @@ class FtpFiles(FtpSession):
         tm = ffi.new("struct tm *")
         tm.tm_year, tm.tm_mon, tm.tm_mday = moment.year - 1900, moment.month - 1, moment.day
         tm.tm_hour, tm.tm_min, tm.tm_sec = moment.hour, moment.minute, moment.second
-        return self._command(
-            "utime", url, op_attr, lambda event: None, done_func, arg, timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_utime(
-                self._session.pointer, c_url, tm, attr, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+        work: Work[None] = Work("utime", lib.globus_ftp_client_utime, before=(tm,))
+        return self._run(work, url, op_attr, done_func, arg, timeout)
 
     def symlink(
         self,
@@ -386,47 +289,38 @@ class FtpFiles(FtpSession):
     ) -> Operation[None]:
         """Make `link_url` a symbolic link to `url` (SITE SYMLINK, globus_ftp_client_symlink)."""
         link = urls(link_url)[0]
-        return self._command(
-            f"link {shown(link_url)} to", url, op_attr, lambda event: None, done_func, arg,
-            timeout,
-            lambda c_url, attr, token: lib.globus_ftp_client_symlink(
-                self._session.pointer, c_url, link, attr, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
+        work: Work[None] = Work(
+            f"link {shown(link_url)} to", lib.globus_ftp_client_symlink, before=(link,)
+        )
+        return self._run(work, url, op_attr, done_func, arg, timeout)
 
-    def _text(
-        self,
-        verb: str,
-        function: Callable[..., int],
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        done_func: DoneFunc | None,
-        arg: Any,
-        timeout: float | None,
-        convert: Callable[[str], T] = str,  # type: ignore[assignment]
-        on_error: Callable[[GlobusException], T] | None = None,
-    ) -> Operation[T]:
-        """A command that is answered by some text, which the library hands over."""
-        text, length = ffi.new("globus_byte_t **"), ffi.new("globus_size_t *")
+    def _change_directory(self, *arguments: Any) -> int:
+        self._session.away = True
+        return int(lib.globus_ftp_client_cwd(*arguments))
 
-        def take(event: Any) -> T:
-            if text[0] == ffi.NULL:
-                raise FtpClientException(
-                    f"{verb} {shown(url)}: the server says that it is done, and tells nothing",
-                    code=FtpError.PROTOCOL,
-                    library="globus_ftp_client",
-                )
-            raw = bytes(ffi.buffer(text[0], length[0]))
-            lib.free(text[0])
-            return convert(raw.decode("utf-8", "surrogateescape"))
 
-        return self._command(
-            verb, url, op_attr, take, done_func, arg, timeout,
-            lambda c_url, attr, token: function(
-                self._session.pointer, c_url, attr, text, length, ON_COMPLETE, token
-            ),
-            on_error,
-        )  # fmt: skip
+def _text(
+    verb: str,
+    function: Callable[..., int],
+    url: str,
+    convert: Callable[[str], T],
+    on_error: Callable[[GlobusException], T] | None = None,
+) -> Work[T]:
+    """A command that is answered by some text, which the library hands over."""
+    text, length = ffi.new("globus_byte_t **"), ffi.new("globus_size_t *")
+
+    def take(event: Any) -> T:
+        if text[0] == ffi.NULL:
+            raise FtpClientException(
+                f"{verb} {shown(url)}: the server says that it is done, and tells nothing",
+                code=FtpError.PROTOCOL,
+                library="globus_ftp_client",
+            )
+        raw = bytes(ffi.buffer(text[0], length[0]))
+        lib.free(text[0])
+        return convert(raw.decode("utf-8", "surrogateescape"))
+
+    return Work(verb, function, take, places=(text, length), on_error=on_error)
 
 
 def _moment(seconds: int, url: str) -> datetime:

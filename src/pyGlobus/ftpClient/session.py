@@ -27,6 +27,7 @@ from .._native import ffi, lib
 from ..security import Credential
 from .attributes import DataFunc, FtpClientOperationAttr, user_in
 from .blocks import Block, Registered
+from .commands import COMMAND_TIMEOUT, ON_COMPLETE, DoneFunc, Work
 from .families import Families, Reach
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
@@ -55,11 +56,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-DoneFunc = Callable[[Any, Any, BaseException | None], object]
-"""``done_func(arg, client, error)``: C's complete callback, with the error as an exception."""
-
-COMMAND_TIMEOUT = 60.0
-"""Seconds a command may take."""
 STALL_TIMEOUT = 60.0
 """Seconds a transfer may go without moving a byte."""
 _CLOSE_GRACE = 6.0
@@ -340,27 +336,31 @@ class FtpSession(Handle):
         limits = [seconds, plugin.stall_timeout if plugin is not None else None]
         return min((one for one in limits if one is not None), default=None)
 
-    def _command(
+    def _run(
         self,
-        verb: str,
+        work: Work[T],
         url: str,
         op_attr: FtpClientOperationAttr | None,
-        convert: Callable[[Any], T],
         done_func: DoneFunc | None,
         arg: Any,
         timeout: float | None,
-        call: Callable[[bytes, Any, Any], int],
-        on_error: Callable[[GlobusException], T] | None = None,
     ) -> Operation[T]:
+        """Start a command."""
         c_url = urls(url)[0]
         attr = self._attr(op_attr, url)
         attr = attr.for_command(url, *self._session.guard.agreed(url))
         operation = self._operation(
-            f"{verb} {shown(url)}", convert, attr, keep=(c_url, attr, call), on_error=on_error
-        )
+            f"{work.what} {shown(url)}", work.convert, attr, keep=(c_url, attr, work),
+            on_error=work.on_error,
+        )  # fmt: skip
         reach = self._reach(attr, url)
         self._start(
-            operation, lambda token: call(c_url, reach.pointer(), token), done_func, arg, timeout,
+            operation,
+            lambda token: work.function(
+                self._session.pointer, c_url, *work.before, reach.pointer(), *work.places,
+                ON_COMPLETE, token,
+            ),
+            done_func, arg, timeout,
             reach=reach, plan=lambda ranges, before: Resume(),
             stale=StaleConnection(transfer=False, answered=self._session.guard.answered),
         )  # fmt: skip
@@ -374,23 +374,6 @@ class FtpSession(Handle):
         return StaleConnection(
             moved, stream=attr.mode is Mode.STREAM, answered=self._session.guard.answered
         )
-
-    def _simple(
-        self,
-        name: str,
-        function: Callable[..., int],
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        done_func: DoneFunc | None,
-        arg: Any,
-        timeout: float | None,
-    ) -> Operation[None]:
-        return self._command(
-            name, url, op_attr, lambda event: None, done_func, arg, timeout,
-            lambda c_url, attr, token: function(
-                self._session.pointer, c_url, attr, ON_COMPLETE, token
-            ),
-        )  # fmt: skip
 
     def _transfer(
         self, transfer: Transfer, call: Callable[[bytes, Any, Any, Any], int]
@@ -574,5 +557,4 @@ class FtpSession(Handle):
         return operation
 
 
-ON_COMPLETE = ffi.addressof(lib, "cog_on_ftp_complete")
 ON_DATA = ffi.addressof(lib, "cog_on_ftp_data")
