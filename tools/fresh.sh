@@ -146,6 +146,7 @@ copy_certificate_authorities() {
 
 # What every Debian installation has of what is needed here; the rest is for tools/setup.sh.
 make_machine() {
+    unset TMPDIR    # a folder of this machine's
     debootstrap --variant=minbase --include=ca-certificates,sudo,make "$release" "$folder" "$mirror"
     write_apt_sources
     write_apt_configuration
@@ -193,7 +194,12 @@ try() {
     if [ ! -e "$folder/complete" ]; then
         say "a fresh Debian, $release, in $folder"
         started=$SECONDS
-        if ! (set -e && make_machine) >"$folder.log" 2>&1 </dev/null; then
+        # not in an `if`: there the shell would pass over a failure inside
+        set +e
+        (set -e && make_machine) >"$folder.log" 2>&1 </dev/null
+        made=$?
+        set -e
+        if [ $made != 0 ]; then
             tail -n 20 "$folder.log" >&2
             die 'the machine could not be made'
         fi

@@ -180,7 +180,7 @@ def test_an_interrupted_copy_leaves_the_target_as_it_was(
             _, errors = process.communicate(timeout=15)
         assert process.returncode == (130 if number == signal.SIGINT else 143)
         assert errors == f"cogkit: {'interrupted' if number == signal.SIGINT else 'terminated'}\n"
-        assert not any(name.endswith(".part") for name in names(folder))
+        assert not any(name.endswith(".part") for name in names(folder)), (first, second)
     assert (remote / "x").read_text() == (tmp_path / "y").read_text() == "old"
 
 

@@ -222,6 +222,7 @@ class _Many:
     def _part(self, step: Step, session: _Session) -> _Part:
         if not self._upload:
             local = LocalTarget(step, self._first.options)
+            local.open()
             return _Part(step, session, local.descriptor, local)
         remote = RemoteTarget(self._first, step, ask=False)
         descriptor = os.open(step.source.path, os.O_RDONLY | os.O_CLOEXEC)

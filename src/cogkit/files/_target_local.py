@@ -25,7 +25,7 @@ class LocalTarget:
     """The new content of a local file."""
 
     def __init__(self, step: Step, options: TransferOptions) -> None:
-        """Open it.
+        """Nothing is made yet: `open` does, and `discard` may follow at any moment after this.
 
         Args:
             step: What is copied.
@@ -34,19 +34,24 @@ class LocalTarget:
         self._step = step
         # a symbolic link stays, and what it leads to is replaced
         self._final = Path(os.path.realpath(step.target.path))
-        self._part: Path | None = None
-        self._made = False
         existing = step.existing
         self._is_device = existing is not None and not existing.is_file
+        straight = self._is_device or options.in_place
+        self._part = None if straight else self._final.with_name(part_name(self._final.name))
+        self._made = False
+        self.descriptor = -1
+
+    def open(self) -> None:
+        """Open it."""
         if self._is_device:
             self.descriptor = os.open(self._final, os.O_WRONLY | os.O_CLOEXEC)
-        elif options.in_place:
+        elif self._part is None:
             # not emptied yet: it is as it was until the first byte has come
-            self._made = not self._final.exists()
-            flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if self._made else 0)
+            new = not self._final.exists()
+            flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if new else 0)
             self.descriptor = os.open(self._final, flags, 0o600)
+            self._made = new
         else:
-            self._part = self._final.with_name(part_name(self._final.name))
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
                 self.descriptor = os.open(self._part, flags, 0o600)
@@ -81,9 +86,11 @@ class LocalTarget:
 
     def discard(self, error: BaseException) -> None:
         """It came to nothing, because of `error`."""
-        os.close(self.descriptor)
+        opened = self.descriptor >= 0
+        if opened:
+            os.close(self.descriptor)
         self._remove()
-        if not (self._part or self._made or self._is_device):
+        if opened and not (self._part or self._made or self._is_device):
             error.add_note(f"It was written in place and may be incomplete: {self._step.target}")
 
     def _remove(self) -> None:
@@ -97,8 +104,9 @@ class LocalTarget:
 def writing(step: Step, options: TransferOptions) -> Iterator[_Written]:
     """A local target, which is there when the block is left; `_Written.moved` is set in it."""
     target = LocalTarget(step, options)
-    written = _Written(target.descriptor, target.can_seek)
     try:
+        target.open()  # an interruption may come while it does
+        written = _Written(target.descriptor, target.can_seek)
         yield written
     except BaseException as error:
         target.discard(error)
