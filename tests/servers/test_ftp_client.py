@@ -369,7 +369,7 @@ def test_await_and_several_clients_at_once(url: str, file: Path) -> None:
 
 
 def test_a_cancelled_task_cancels_its_operation(url: str, endless_file: Path) -> None:
-    async def give_up() -> bool:
+    async def abandon() -> bool:
         with FtpClient() as client:
             sink = os.open("/dev/null", os.O_WRONLY)
             operation = client.get(f"{url}{endless_file}", into=sink)
@@ -380,7 +380,7 @@ def test_a_cancelled_task_cancels_its_operation(url: str, endless_file: Path) ->
             os.close(sink)
             return operation.cancelled()
 
-    assert asyncio.run(give_up())
+    assert asyncio.run(abandon())
 
 
 def test_a_callback_that_waits_is_told_rather_than_hung(url: str, file: Path) -> None:

@@ -343,7 +343,7 @@ def _settle() -> None:
     gc.collect()
     for _ in range(2):  # the graves of the attributes, then those of their plugins
         done = threading.Event()
-        runtime.bury(done.set)
+        runtime.run_soon(done.set)
         assert done.wait(5)
         gc.collect()
 

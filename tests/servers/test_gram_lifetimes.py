@@ -25,7 +25,7 @@ from pyGlobus.gramClient import (
     JobInfo,
     JobState,
 )
-from pyGlobus.gramClient.course import Course, InOrder
+from pyGlobus.gramClient.history import InOrder, JobHistory
 from pyGlobus.security import Credential, create_proxy
 
 TRUE = "&(executable=/bin/true)"
@@ -303,15 +303,15 @@ def test_nothing_is_left_of_many_jobs(rm: str) -> None:
 
 
 def test_one_who_cannot_be_told_does_not_keep_the_others_waiting() -> None:
-    course = Course()
+    history = JobHistory()
     told: list[int] = []
 
     def closed() -> None:
         raise RuntimeError("Event loop is closed")
 
-    course.when(0, closed)
-    course.when(0, lambda: told.append(1))
-    course.note(JobInfo("https://a:1/2/3/", JobState.ACTIVE))
+    history.when(0, closed)
+    history.when(0, lambda: told.append(1))
+    history.note(JobInfo("https://a:1/2/3/", JobState.ACTIVE))
     assert told == [1]
 
 

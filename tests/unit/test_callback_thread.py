@@ -63,7 +63,7 @@ def of_timer(leave: Callable[..., None]) -> None:
 
 
 def of_finalizer(leave: Callable[..., None]) -> None:
-    runtime.bury(leave)
+    runtime.run_soon(leave)
 
 
 def of_done_callback(leave: Callable[..., None]) -> None:
@@ -82,11 +82,11 @@ def of_conversion(leave: Callable[..., None]) -> None:
 
 
 def of_release(leave: Callable[..., None]) -> None:
-    begun(Operation("x", lambda event: None, settled=leave)).result(10)
+    begun(Operation("x", lambda event: None, released=leave)).result(10)
 
 
 def of_abort(leave: Callable[..., None]) -> None:
-    operation: Operation[None] = Operation("x", lambda event: None, abort=leave, lost=leave)
+    operation: Operation[None] = Operation("x", lambda event: None, abort=leave, abandoned=leave)
     operation.cancel()
     with pytest.raises(OperationCancelledError):
         operation.result(10)

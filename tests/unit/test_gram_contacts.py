@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyGlobus.gramClient import GramClientValueError, JobContact, JobInfo, JobState, ResourceContact
-from pyGlobus.gramClient.course import Course
+from pyGlobus.gramClient.history import JobHistory
 
 HOSTS = st.from_regex(r"[a-z0-9][a-z0-9.-]{0,20}", fullmatch=True)
 PORTS = st.integers(1, 65535)
@@ -76,26 +76,26 @@ STATES = st.lists(
 
 @given(STATES)
 def test_a_course_has_each_change_once_and_nothing_behind_the_end(states: list[JobState]) -> None:
-    course = Course()
+    history = JobHistory()
     for state in states:
-        course.note(JobInfo("j", state))
-    kept = [info.state for info in course.history]
+        history.note(JobInfo("j", state))
+    kept = [info.state for info in history.changes]
     assert kept[0] is states[0]
     assert all(one is not other for one, other in itertools.pairwise(kept))
     assert all(not state.is_final for state in kept[:-1])
-    assert course.is_over == any(state.is_final for state in states)
+    assert history.is_over == any(state.is_final for state in states)
 
 
 def test_a_state_that_was_overtaken_is_left_out() -> None:
-    course = Course()
+    history = JobHistory()
     for state in (JobState.ACTIVE, JobState.PENDING, JobState.DONE, JobState.ACTIVE):
-        course.note(JobInfo("j", state))
-    assert [info.state for info in course.history] == [JobState.ACTIVE, JobState.DONE]
+        history.note(JobInfo("j", state))
+    assert [info.state for info in history.changes] == [JobState.ACTIVE, JobState.DONE]
 
 
 def test_a_batch_system_may_take_a_job_back() -> None:
-    course = Course()
+    history = JobHistory()
     states = [JobState.PENDING, JobState.ACTIVE, JobState.PENDING, JobState.ACTIVE, JobState.DONE]
     for state in states:
-        course.note(JobInfo("j", state))
-    assert [info.state for info in course.history] == states
+        history.note(JobInfo("j", state))
+    assert [info.state for info in history.changes] == states

@@ -49,7 +49,7 @@ class Exclusive:
         """Cancel what runs, let nothing else begin, and then free it."""
         self.closing = True
         if not self._free_if_idle():
-            runtime.bury(self._end_what_runs)
+            runtime.run_soon(self._end_what_runs)
 
     def _free_if_idle(self) -> bool:
         if not self.take():
@@ -77,7 +77,7 @@ class Exclusive:
             # in this order: whoever wants it to end says so, then looks whether it is starting
             del self._starting[call]
             if operation in self._to_abort:
-                runtime.bury(lambda: self.abort(operation, abort))
+                runtime.run_soon(lambda: self.abort(operation, abort))
 
     def abort(self, operation: Operation[Any], abort: Callable[[], None]) -> None:
         """Call `abort`, once the operation has been begun, if it runs (on the callback thread)."""

@@ -19,13 +19,13 @@ def owned(owner: object, free: Callable[[], object]) -> None:
 
     For attributes and other plain memory.  `free` must not refer to `owner`.
     """
-    finalizer = weakref.finalize(owner, runtime.bury, free)
+    finalizer = weakref.finalize(owner, runtime.run_soon, free)
     finalizer.atexit = False
 
 
 def _unclosed(name: str, release: Callable[[], None]) -> None:
     warnings.warn(f"unclosed {name}: use 'with' or close()", ResourceWarning, stacklevel=2)
-    runtime.bury(release)
+    runtime.run_soon(release)
 
 
 class Handle:

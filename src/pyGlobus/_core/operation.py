@@ -65,11 +65,11 @@ class Operation(Generic[T]):
         "_keep",
         "_last_word",
         "_look",
-        "_lost",
+        "_on_abandoned",
         "_progress",
+        "_released",
         "_rest",
         "_returned",
-        "_settled",
         "_value",
         "_waiters",
         "_watch",
@@ -82,8 +82,8 @@ class Operation(Generic[T]):
         convert: Callable[[Any], T],
         *,
         abort: Callable[[Operation[T]], None] | None = None,
-        settled: Callable[[], None] | None = None,
-        lost: Callable[[], None] | None = None,
+        released: Callable[[], None] | None = None,
+        abandoned: Callable[[], None] | None = None,
         keep: Any = None,
         progress: Callable[[], int] | None = None,
     ) -> None:
@@ -93,16 +93,16 @@ class Operation(Generic[T]):
             what: what is tried, for messages.
             convert: makes the result of the event, or raises; runs on the callback thread.
             abort: asks the library to stop this operation; its event then still comes.
-            settled: called once, when Globus has really let go (before the waiters wake).
-            lost: called instead when it has been aborted and Globus does not let go.
+            released: called once, when Globus has really let go (before the waiters wake).
+            abandoned: called instead when it has been aborted and Globus does not let go.
             keep: what C points at, kept alive until then.
             progress: bytes moved so far.
         """
         self.what = shown_in(what)
         self._convert = convert
         self._abort = abort
-        self._settled = settled
-        self._lost = lost
+        self._released = released
+        self._on_abandoned = abandoned
         self._keep = keep
         self._progress = progress
         # a bare lock each, released when the outcome is known: a tenth of a threading.Event
@@ -157,7 +157,7 @@ class Operation(Generic[T]):
             raise GlobusForkError(
                 f"{self.what}: was begun by the parent process, which alone gets the result"
             )
-        if runtime.on_drainer():
+        if runtime.on_callback_thread():
             raise GlobusDeadlockError(
                 f"{self.what}: a callback cannot wait for an operation",
                 hint="use add_done_callback(), or wait in another thread",
@@ -344,7 +344,7 @@ class Operation(Generic[T]):
             return False
         if self._last_word is None:
             self._last_word = error  # whoever begins it right now sees that it is not wanted
-        runtime.bury(lambda: self._fail(error))
+        runtime.run_soon(lambda: self._fail(error))
         return True
 
     def _fail(self, error: GlobusException, *, for_good: bool = True) -> None:
@@ -378,9 +378,9 @@ class Operation(Generic[T]):
             return
         # should the event come yet, it is too late to touch what has moved on; what C points at
         # stays alive with this object until then
-        self._settled = None
-        if self._lost is not None:
-            call_user(f"{self.what}: what leaves it to Globus", self._lost)
+        self._released = None
+        if self._on_abandoned is not None:
+            call_user(f"{self.what}: what leaves it to Globus", self._on_abandoned)
         self._return(None, self.ending)
 
     def complete(self, event: Any) -> None:
@@ -407,9 +407,9 @@ class Operation(Generic[T]):
     def end(self, value: T | None, error: BaseException | None) -> None:
         """It is over, and Globus has let go of it (on the callback thread)."""
         self._keep = None
-        settled, self._settled = self._settled, None
-        if settled is not None:
-            call_user(f"{self.what}: what frees its handle", settled)
+        released, self._released = self._released, None
+        if released is not None:
+            call_user(f"{self.what}: what frees its handle", released)
         self._return(value, error)
 
     def _return(self, value: T | None, error: BaseException | None) -> None:

@@ -8,8 +8,8 @@ finds whom they are for by their token, and runs what is to be run, in order.
   plugin will load (Globus itself would call ``exit(1)``) and that ``gss_*`` is GSI's.
 - `runtime.enrol(handler)` gives the token for a callback; `handler(event)` runs on that thread.
 - `runtime.later(seconds, function)` runs a function there: deadlines hang on it.
-- `runtime.bury(function)` runs a function there soon.  Finalizers and signal handlers use it: they
-  may run anywhere, even in the middle of this module, so neither of the two takes a lock.
+- `runtime.run_soon(function)` runs a function there soon.  Finalizers and signal handlers use it:
+  they may run anywhere, even in the middle of this module, so neither of the two takes a lock.
 - `call_user(what, function, ...)` is how anything that is not ours is called there.
 
 At interpreter exit new work is refused, what runs is aborted and drained for a moment, then the
@@ -232,7 +232,7 @@ class Runtime:
     def _count_cancelled(self) -> None:
         self._cancelled += 1
 
-    def bury(self, function: Callable[[], object]) -> None:
+    def run_soon(self, function: Callable[[], object]) -> None:
         """Run `function` on the callback thread soon; from anywhere."""
         if self._forked or not self._started or lib.cog_is_dead():
             return
@@ -240,7 +240,7 @@ class Runtime:
         self._wake()
 
     def _wake(self) -> None:
-        if self._started and not self._forked and not self.on_drainer():
+        if self._started and not self._forked and not self.on_callback_thread():
             lib.cog_wake()
 
     def close_at_exit(self, handle: Any) -> None:
@@ -251,7 +251,7 @@ class Runtime:
         """Log the exception of a callback; at interpreter exit, when all is refused, quietly."""
         log.log(logging.DEBUG if self._stopping else logging.ERROR, message, *args, exc_info=True)
 
-    def on_drainer(self) -> bool:
+    def on_callback_thread(self) -> bool:
         """Whether the caller is the callback thread, which must never wait for itself."""
         thread = self._callback_thread
         return thread is not None and thread.ident == threading.get_ident()
@@ -350,7 +350,7 @@ class Runtime:
         while (self._handlers or self._pending) and time.monotonic() < deadline:
             time.sleep(0.005)
         lib.cog_die()
-        if self._callback_thread is not None and not self.on_drainer():
+        if self._callback_thread is not None and not self.on_callback_thread():
             self._callback_thread.join(_EXIT_GRACE)
 
 
@@ -364,7 +364,7 @@ def call_user(what: str, function: Callable[..., T], *args: Any) -> T | None:
     try:
         return function(*args)
     except BaseException as problem:
-        if not isinstance(problem, Exception) and not runtime.on_drainer():
+        if not isinstance(problem, Exception) and not runtime.on_callback_thread():
             raise
         runtime.report("%s raised", what)
         return None

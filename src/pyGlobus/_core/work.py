@@ -106,7 +106,7 @@ def write_all(
 class Work(ABC, Generic[T]):
     """Work of a thread of its own, and the operation that stands for it."""
 
-    def __init__(self, what: str, settled: Callable[[], None]) -> None:
+    def __init__(self, what: str, released: Callable[[], None]) -> None:
         """`settled`: called when the work has ended."""
         self.what = what
         self.stop = Stop(what)
@@ -114,7 +114,7 @@ class Work(ABC, Generic[T]):
         self._problem: BaseException | None = None
         self._token = 0
         self.operation: Operation[T] = Operation(
-            what, self._convert, abort=self._abort, settled=settled, keep=self,
+            what, self._convert, abort=self._abort, released=released, keep=self,
             progress=self.bytes_done,
         )  # fmt: skip
 

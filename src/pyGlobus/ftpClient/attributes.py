@@ -273,7 +273,7 @@ class FtpClientOperationAttr(Attributes):
                 told(arg, None, error, None, event.a, event.b, bool(event.c))
 
             self._read_all_token = token = runtime.enrol(tell, once=False)
-            self._read_all_finalizer = weakref.finalize(self, runtime.bury, _withdraw(token))
+            self._read_all_finalizer = weakref.finalize(self, runtime.run_soon, _withdraw(token))
             self._read_all_finalizer.atexit = False
         check_ftp(
             lib.globus_ftp_client_operationattr_set_read_all(

@@ -14,7 +14,7 @@ from .._gridftp.errors import FtpClientConnectionError, FtpClientException, chec
 from .._native import ffi
 from .handle import Session
 from .marker import add_span
-from .restarts import Held
+from .restarts import KeptBuffer
 
 __all__ = ["Block", "Registered"]
 
@@ -59,21 +59,23 @@ class Registered:
             runtime.withdraw(token)
             raise
 
-    def held(self, error: GlobusException) -> Held:
+    def kept(self, error: GlobusException) -> KeptBuffer:
         """To be kept for the next attempt; `error` is its outcome when there is none."""
-        return Held(self.operation, error, Block(0, 0, True), self.register)
+        return KeptBuffer(self.operation, error, Block(0, 0, True), self.register)
 
     def _arrive(self, event: Any) -> None:
         session = self._session
         if event.object != ffi.NULL and session.restarts and not session.ended:
             # the end of the transfer tells whether there is another attempt
             with session.lock:
-                session.held.append(self.held(ftp_error(event.object, self.operation.what, None)))
-        elif self._verb == "read" and session.is_doubtful(event):
+                session.kept_buffers.append(
+                    self.kept(ftp_error(event.object, self.operation.what, None))
+                )
+        elif self._verb == "read" and session.is_unconfirmed(event):
             with session.lock:
                 session.moved[0] += event.a
-                session.doubtful.append(
-                    (self.held(_closed(self.operation.what)), Block(event.a, event.b, True))
+                session.unconfirmed.append(
+                    (self.kept(_closed(self.operation.what)), Block(event.a, event.b, True))
                 )
         else:
             self.operation.complete(event)

@@ -19,7 +19,7 @@ from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, add_span
 from .pipeline import Pipeline
 from .plugins.base import PluginSet
-from .restarts import Held, Resume
+from .restarts import KeptBuffer, Resume
 
 __all__ = ["CHandle", "Session"]
 
@@ -114,10 +114,10 @@ class Session(Exclusive):
         self.ended = False
         """Whether a caller has been told of the end of the data."""
         self.attempt = 0
-        self.held: list[Held] = []
-        self.doubtful: list[tuple[Held, Any]] = []
-        """Blocks that may be nobody's, see `is_doubtful`; kept until the transfer has ended."""
-        self.beginning: set[int] = set()
+        self.kept_buffers: list[KeptBuffer] = []
+        self.unconfirmed: list[tuple[KeptBuffer, Any]] = []
+        """Blocks that may be nobody's, see `is_unconfirmed`; kept until the transfer has ended."""
+        self.first_blocks: set[int] = set()
         """Offsets at which they may seem to lie."""
         self.part = 0, -1
         """What a get by such buffers may bring: from an offset up to another; -1: no end."""
@@ -154,12 +154,12 @@ class Session(Exclusive):
         return self._handle is not None and self._handle.used
 
     @property
-    def spoiled(self) -> bool:
+    def needs_replacement(self) -> bool:
         """Whether it is to be replaced when the operation has ended."""
         return self._handle is not None and self._handle.needs_replacement
 
-    @spoiled.setter
-    def spoiled(self, value: bool) -> None:
+    @needs_replacement.setter
+    def needs_replacement(self, value: bool) -> None:
         if self._handle is not None:
             self._handle.needs_replacement = value
 
@@ -253,43 +253,45 @@ class Session(Exclusive):
         check_ftp(result, "restart marker")
         return str(marker)
 
-    def is_doubtful(self, event: Any) -> bool:
+    def is_unconfirmed(self, event: Any) -> bool:
         """Whether a block that was read may come from elsewhere in the file.
 
         While Globus closes a failed transfer in extended block mode, it gives back what was just
         read as if it lay at the beginning, with the end of the file and without an error (GCT 6.2:
         globus_l_ftp_eb_read_callback, state CLOSING).  A file of one block looks just the same.
         """
-        return bool(event.c and event.a and event.object == ffi.NULL and event.b in self.beginning)
+        return bool(
+            event.c and event.a and event.object == ffi.NULL and event.b in self.first_blocks
+        )
 
-    def idle(self) -> None:
+    def on_released(self) -> None:
         """Globus has let go of the operation."""
-        handle, failed = self._handle, self.spoiled
+        handle, failed = self._handle, self.needs_replacement
         if handle is not None:  # else it was to be begun again
             handle.leave(self.operation)
             handle.used = True
         if failed or self.closing:
             self._drop_handle()
-        self._settle_doubtful(failed=failed)
+        self._resolve_unconfirmed(failed=failed)
         self.give_back()
         self.give()
 
-    def _settle_doubtful(self, *, failed: bool) -> None:
+    def _resolve_unconfirmed(self, *, failed: bool) -> None:
         with self.lock:
-            doubtful, self.doubtful = self.doubtful, []
+            unconfirmed, self.unconfirmed = self.unconfirmed, []
             if failed:
-                self.held += [held for held, _ in doubtful]
+                self.kept_buffers += [kept for kept, _ in unconfirmed]
         if not failed:
-            for held, block in doubtful:
+            for kept, block in unconfirmed:
                 with self.lock:
                     self.blocks -= 1
                     add_span(self.spans, block.offset, block.offset + block.length)
                     self.ended = True
-                held.operation.end(block, None)
+                kept.operation.end(block, None)
 
     def renew(self) -> None:
         """Take another C handle, for the same operation."""
-        self._settle_doubtful(failed=True)
+        self._resolve_unconfirmed(failed=True)
         self._drop_handle()
 
     def begin(self, operation: Operation[Any], call: Callable[[Any], int]) -> None:
@@ -323,45 +325,45 @@ class Session(Exclusive):
             else:
                 self.give()
 
-    def register_held(self) -> None:
+    def register_kept(self) -> None:
         """Give the attempt that has begun the buffers that were kept for it."""
-        for held in self._take_held():
+        for kept in self._take_kept():
             try:
-                held.register()
+                kept.register()
             except FtpClientException:
                 with self.lock:  # this attempt is over already
-                    self.held.append(held)
+                    self.kept_buffers.append(kept)
 
     def give_back(self) -> None:
         """There is no next attempt."""
-        for held in self._take_held():
+        for kept in self._take_kept():
             with self.lock:
                 self.blocks -= 1
             if self.ended:
-                held.operation.end(held.at_end, None)
+                kept.operation.end(kept.at_end, None)
             else:
-                held.operation.end(None, held.error)
+                kept.operation.end(None, kept.error)
 
-    def _take_held(self) -> list[Held]:
+    def _take_kept(self) -> list[KeptBuffer]:
         with self.lock:
             self.attempt += 1
-            held, self.held = self.held, []
-        return held
+            kept, self.kept_buffers = self.kept_buffers, []
+        return kept
 
-    def hold(self, held: Held, attempt: int) -> bool:
+    def keep(self, kept: KeptBuffer, attempt: int) -> bool:
         """Keep a buffer that attempt `attempt` did not take; False when there is another one.
 
         Raises the error when no attempt is to come.
         """
         with self.lock:
             if self.operation is None or not self.restarts or self.ended:
-                raise held.error
+                raise kept.error
             if self.attempt != attempt:
                 return False
-            self.held.append(held)
+            self.kept_buffers.append(kept)
             return True
 
-    def lost(self) -> None:
+    def abandon_handle(self) -> None:
         """Globus does not let go: leave the C handle to it, and go on with another one."""
         self._drop_handle()
         self.give_back()

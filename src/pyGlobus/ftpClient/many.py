@@ -65,7 +65,7 @@ class FtpMany(FtpSession):
             done_func: called with ``(arg, client, error)`` at the end.
             arg: for `done_func`.
             file_func: called with each pair that is complete, and its bytes, in order, on the
-                drainer.  The descriptor is the caller's again: this is the place to close it.
+                callback thread.  The descriptor is the caller's again: close it here.
             stall_timeout: seconds without data after which the transfer is aborted.
 
         Returns:
@@ -122,16 +122,16 @@ class FtpMany(FtpSession):
         run.on_failure = failed
 
         def outcome(event: Any) -> int:
-            session.spoiled |= run.error is not None
+            session.needs_replacement |= run.error is not None
             return run.outcome()
 
-        def settled() -> None:
+        def released() -> None:
             run.close_places()
-            session.idle()
+            session.on_released()
 
-        def lost() -> None:
+        def abandoned() -> None:
             run.close_places(in_use=True)
-            session.lost()
+            session.abandon_handle()
 
         def begin(token: Any) -> int:
             run.begin(token, session.pointer)
@@ -139,7 +139,7 @@ class FtpMany(FtpSession):
 
         stream = op_attr is None or op_attr.mode is Mode.STREAM
         operation: Operation[int] = Operation(
-            f"{verb} files", outcome, abort=abort, settled=settled, lost=lost, keep=run,
+            f"{verb} files", outcome, abort=abort, released=released, abandoned=abandoned, keep=run,
             progress=run.bytes,
         )  # fmt: skip
         self._start(
@@ -387,7 +387,7 @@ class _Run:
             place.close(in_use=in_use)
 
     def outcome(self) -> int:
-        """The number of files, or what went wrong first (on the drainer, after the last event)."""
+        """The number of files, or what went wrong first; on the callback thread, at the end."""
         assert self._attempt is not None
         self._attempt.bytes()
         self._attempt.leave()

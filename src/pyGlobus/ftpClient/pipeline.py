@@ -29,7 +29,7 @@ class Pipeline:
         if self._pointer == ffi.NULL:
             raise MemoryError
         self._lock = threading.Lock()
-        self._in_use = self._doomed = False
+        self._in_use = self._closing = False
         self._pairs: collections.deque[Pair] = collections.deque()
         self._pair_func: Callable[[Pair], object] | None = None
         self.completed = 0
@@ -114,14 +114,14 @@ class Pipeline:
     def free(self) -> None:
         """No handle reports to it any more; a run that is under way is stopped."""
         self.stop()
-        self._leave(doomed=True)
+        self._leave(closing=True)
 
-    def _leave(self, *, in_use: bool | None = None, doomed: bool = False) -> None:
+    def _leave(self, *, in_use: bool | None = None, closing: bool = False) -> None:
         with self._lock:
             if in_use is not None:
                 self._in_use = in_use
-            self._doomed |= doomed
-            last = self._doomed and not self._in_use
+            self._closing |= closing
+            last = self._closing and not self._in_use
         if last:
             runtime.withdraw(self._token)
             lib.cog_pipeline_free(self._pointer)

@@ -83,7 +83,7 @@ class FtpPipelining(FtpTransfers):
         source_attr: FtpClientOperationAttr,
         dest: bytes,
         dest_attr: FtpClientOperationAttr,
-        settled: Callable[[], None],
+        released: Callable[[], None],
     ) -> Operation[None]:
         """One operation of the C library: the first pair, and what it fetches for itself."""
         s_attr = self._attr(source_attr, source.decode())
@@ -92,7 +92,7 @@ class FtpPipelining(FtpTransfers):
             _WHAT, lambda event: None, s_attr,
             keep=(source, dest, s_attr, d_attr), transfer=True,
         )  # fmt: skip
-        operation.add_done_callback(lambda _: settled())
+        operation.add_done_callback(lambda _: released())
         self._start(
             operation,
             lambda token: lib.globus_ftp_client_third_party_transfer(

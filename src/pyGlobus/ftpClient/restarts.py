@@ -2,7 +2,8 @@
 
 The C library can restart an operation within itself, and its own plugin does so.  That is not used
 (GCT 6.2): it does not restart a get or a put whose data connection breaks first; it takes for
-arrived what a put has handed to the kernel; and a handle on which something went wrong is spoiled.
+arrived what a put has handed to the kernel; and a handle on which something
+went wrong is not to be used again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .pump import Place
 
 __all__ = [
     "Attempts",
-    "Held",
+    "KeptBuffer",
     "Plan",
     "Resume",
     "go_on",
@@ -50,7 +51,7 @@ None, or why it cannot: not at all.
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class KeptBuffer:
     """A caller's buffer that an attempt gave back, kept for the next one."""
 
     operation: Operation[Any]
@@ -74,7 +75,7 @@ class Restartable(Protocol):
     def begin(self, operation: Operation[Any], call: Callable[[Any], int]) -> None:
         """Make the C call, unless the operation is to end."""
 
-    def register_held(self) -> None:
+    def register_kept(self) -> None:
         """Give the attempt that has begun the buffers that were kept for it."""
 
 
@@ -131,7 +132,7 @@ class Attempts:
             self._session.begin(operation, self._call)
             if self._begun is not None:
                 self._begun()
-            self._session.register_held()
+            self._session.register_kept()
         except BaseException as problem:
             if not call_user(f"{operation.what}: the retry", self._again, problem):
                 operation.end(None, operation.ending or problem)

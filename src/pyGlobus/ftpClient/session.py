@@ -176,7 +176,7 @@ class FtpSession(Handle):
         """
         operation = self._session.operation
         super().close()
-        if operation is not None and not (runtime.forked or runtime.on_drainer()):
+        if operation is not None and not (runtime.forked or runtime.on_callback_thread()):
             operation.wait(_CLOSE_GRACE)
 
     def abandon(self) -> None:
@@ -230,14 +230,16 @@ class FtpSession(Handle):
                 return convert(event)
             error = self._error(event.object, what, attr.credential)
             # a kept connection that has died stays among those that are kept
-            self._session.spoiled |= transfer or isinstance(error, FtpClientConnectionError)
+            self._session.needs_replacement |= transfer or isinstance(
+                error, FtpClientConnectionError
+            )
             if on_error is None:
                 raise error
             return on_error(error)
 
         return Operation(
-            what, outcome, abort=self._session.abort_it, settled=self._session.idle,
-            lost=self._session.lost, keep=keep, progress=progress,
+            what, outcome, abort=self._session.abort_it, released=self._session.on_released,
+            abandoned=self._session.abandon_handle, keep=keep, progress=progress,
         )  # fmt: skip
 
     def _error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
@@ -247,7 +249,7 @@ class FtpSession(Handle):
         if refusal is None:
             return ftp_error(error, what, credential)
         # it was aborted
-        self._session.spoiled |= not (
+        self._session.needs_replacement |= not (
             isinstance(refusal, FtpClientException) and refusal.unsupported
         )
         return refusal
@@ -396,7 +398,7 @@ class FtpSession(Handle):
         )  # fmt: skip
         session.moved, session.spans = moved, []
         session.furthest, session.longest = 0, longest_block(attr)
-        session.beginning = {transfer.first} if attr.mode is Mode.EXTENDED_BLOCK else set()
+        session.first_blocks = {transfer.first} if attr.mode is Mode.EXTENDED_BLOCK else set()
         session.part = (transfer.first, transfer.end) if transfer.verb == "get" else (0, -1)
         stall = self._stall_limit(transfer.stall_timeout)
         start = Resume(transfer.marker, transfer.first)
@@ -444,7 +446,7 @@ class FtpSession(Handle):
 
         def convert(event: Any) -> int:
             pump.end()
-            session.spoiled |= bool(event.code or event.object != ffi.NULL)
+            session.needs_replacement |= bool(event.code or event.object != ffi.NULL)
             if event.code:
                 raise local_error(what, event.code)
             if event.object != ffi.NULL:
@@ -457,16 +459,16 @@ class FtpSession(Handle):
             pump.stop()
             session.abort_it(operation)
 
-        def settled() -> None:
+        def released() -> None:
             place.close()
-            session.idle()
+            session.on_released()
 
-        def lost() -> None:
+        def abandoned() -> None:
             place.close(in_use=True)
-            session.lost()
+            session.abandon_handle()
 
         operation: Operation[int] = Operation(
-            what, convert, abort=abort, settled=settled, lost=lost,
+            what, convert, abort=abort, released=released, abandoned=abandoned,
             keep=(c_url, attr, transfer, place), progress=pump.bytes,
         )  # fmt: skip
 
@@ -548,7 +550,7 @@ class FtpSession(Handle):
                     block.register()
                     break
                 except FtpClientException as error:
-                    if session.hold(block.held(error), attempt):
+                    if session.keep(block.kept(error), attempt):
                         break
         except BaseException:
             with session.lock:

@@ -19,7 +19,7 @@ from .errors import DESTINATION, SOURCE
 from .local import LocalCopy
 from .request import Request
 from .running import Copy
-from .session import Machine, Session
+from .session import CHandle, Session
 from .sides import Side
 
 __all__ = ["Bridge"]
@@ -36,7 +36,7 @@ class Bridge:
     stall_timeout: float | None = None
 
     def __init__(
-        self, session: Session, source: Side, destination: Side, second: Machine | None
+        self, session: Session, source: Side, destination: Side, second: CHandle | None
     ) -> None:
         self.session = session
         what = f"copy {source} to {destination}"
@@ -58,7 +58,8 @@ class Bridge:
             ]
         counted = next((half for half in self.halves if isinstance(half, Copy)), self.halves[-1])
         self.operation: Operation[None] = Operation(
-            what, self._convert, abort=self._abort, settled=self._settled, lost=self._settled,
+            what, self._convert, abort=self._abort,
+            released=self._released, abandoned=self._released,
             keep=self, progress=counted.bytes_done,
         )  # fmt: skip
 
@@ -94,7 +95,7 @@ class Bridge:
             half.operation.add_done_callback(self._ended)
 
     def _ended(self, ended: Operation[None]) -> None:
-        """A half has ended (on the drainer)."""
+        """A half has ended (on the callback thread)."""
         error = ended.exception(0)
         last = ended is self.halves[-1].operation
         if error is not None:
@@ -113,7 +114,7 @@ class Bridge:
         if self._error is not None:
             raise self._error
 
-    def _settled(self) -> None:
+    def _released(self) -> None:
         if not any(isinstance(half, Copy) for half in self.halves):
             failed = Status.DONE_FAILURE
             if isinstance(self._error, OperationCancelledError):
@@ -171,7 +172,7 @@ class _Reports:
 
 
 def _half(
-    session: Session, source: Side, destination: Side, second: Machine | None, what: str
+    session: Session, source: Side, destination: Side, second: CHandle | None, what: str
 ) -> Copy | Request:
     if UrlMode.GASS in (source.mode, destination.mode):
         return Request(source, destination, what=what)

@@ -17,7 +17,7 @@ from .errors import SOURCE, GassCopyValueError
 from .handle import CopyHandle, DoneFunc
 from .local import LocalChecksum
 from .running import Command
-from .session import ON_COMPLETE, Machine
+from .session import ON_COMPLETE, CHandle
 from .sides import Side
 
 __all__ = ["COMMAND_TIMEOUT", "Commands"]
@@ -44,8 +44,8 @@ class Commands(CopyHandle):
         side = self._side(url, attr, "make a directory at")
         attributes = side.attributes()
 
-        def call(machine: Machine, token: Any) -> int:
-            return lib.globus_gass_copy_mkdir(machine.pointer, side.c_url, attributes)
+        def call(c_handle: CHandle, token: Any) -> int:
+            return lib.globus_gass_copy_mkdir(c_handle.pointer, side.c_url, attributes)
 
         command = Command(self._session, f"mkdir {side}", side, call, lambda: None)
         self._run(command, timeout).result()
@@ -64,8 +64,8 @@ class Commands(CopyHandle):
         attributes = side.attributes()
         place = ffi.new("globus_gass_copy_glob_stat_t *")
 
-        def call(machine: Machine, token: Any) -> int:
-            return lib.globus_gass_copy_stat(machine.pointer, side.c_url, attributes, place)
+        def call(c_handle: CHandle, token: Any) -> int:
+            return lib.globus_gass_copy_stat(c_handle.pointer, side.c_url, attributes, place)
 
         command = Command(self._session, f"stat {side}", side, call, lambda: read_stat(place))
         return self._run(command, timeout).result()
@@ -129,10 +129,10 @@ class Commands(CopyHandle):
         place = ffi.new("char[]", lib.CKSM_SIZE)
         count = -1 if length is None else length
 
-        def call(machine: Machine, token: Any) -> int:
+        def call(c_handle: CHandle, token: Any) -> int:
             # the form without a callback frees its memory twice
             return lib.globus_gass_copy_cksm_async(
-                machine.pointer, side.c_url, attributes, offset, count, algorithm.encode(), place,
+                c_handle.pointer, side.c_url, attributes, offset, count, algorithm.encode(), place,
                 ON_COMPLETE, token,
             )  # fmt: skip
 
@@ -175,10 +175,10 @@ class Commands(CopyHandle):
             )
         attributes = side.attributes()
 
-        def call(machine: Machine, token: Any) -> int:
+        def call(c_handle: CHandle, token: Any) -> int:
             if lists:
-                return lib.cog_glob_list(batches.token, machine.pointer, side.c_url, attributes)
-            return lib.cog_glob_expand(batches.token, machine.pointer, side.c_url, attributes)
+                return lib.cog_glob_list(batches.token, c_handle.pointer, side.c_url, attributes)
+            return lib.cog_glob_expand(batches.token, c_handle.pointer, side.c_url, attributes)
 
         command = Command(
             self._session, f"expand {shown(url)}", side, call, lambda: None,
@@ -202,7 +202,7 @@ class Commands(CopyHandle):
             raise GassCopyValueError(
                 f"{verb} {shown(url)}: the library can do this with files and GridFTP servers only"
             )
-        side.settle(self._defaults[SOURCE], self._credential)
+        side.choose_attributes(self._defaults[SOURCE], self._credential)
         return side
 
     def _run(

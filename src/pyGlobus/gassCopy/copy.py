@@ -13,7 +13,7 @@ from .constants import UrlMode
 from .errors import DESTINATION, SOURCE, GassCopyValueError
 from .handle import DoneFunc
 from .running import Copy
-from .session import Machine
+from .session import CHandle
 from .sides import HasFileno, Side
 
 __all__ = ["STALL_TIMEOUT", "GassCopy"]
@@ -180,7 +180,7 @@ class GassCopy(Commands):
             self._settle(source, destination, stall_timeout is not None)
             with self._lock:
                 if self._settings.verifies and self._second is None:
-                    self._second = Machine(self._session.attributes)
+                    self._second = CHandle(self._session.attributes)
                 copy = self._made(source, destination)
                 operation = copy.operation
                 if done_func is not None:
@@ -237,8 +237,8 @@ class GassCopy(Commands):
             # servers tell of progress in this mode only.  The library would set it too, for a
             # performance callback, and free the attributes that it replaces although they are ours
             changes["mode"] = Mode.EXTENDED_BLOCK
-        source.settle(self._defaults[SOURCE], self._credential, **changes)
+        source.choose_attributes(self._defaults[SOURCE], self._credential, **changes)
         changes.pop("parallelism", None)
         if settings.allocate and destination.mode is UrlMode.FTP:
             changes["allocate"] = self._announced(source, destination)
-        destination.settle(self._defaults[DESTINATION], self._credential, **changes)
+        destination.choose_attributes(self._defaults[DESTINATION], self._credential, **changes)

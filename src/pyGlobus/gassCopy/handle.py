@@ -16,7 +16,7 @@ from ..security import Credential
 from .attributes import GassCopyHandleAttr
 from .constants import Status, UrlMode
 from .errors import DESTINATION, SOURCE, GassCopyValueError, check_copy
-from .session import Machine, Session, status_of
+from .session import CHandle, Session, status_of
 from .settings import Settings
 from .sides import url_mode
 
@@ -50,9 +50,9 @@ class CopyHandle(Handle):
         """
         runtime.activate("GASS_COPY", "IO")
         self._credential = credential
-        # one for each side: what is settled for one scheme does not fit another
+        # one for each side: what is chosen for one scheme does not fit another
         self._defaults = {SOURCE: FtpClientOperationAttr(), DESTINATION: FtpClientOperationAttr()}
-        self._second: Machine | None = None
+        self._second: CHandle | None = None
         """For checksums of what has arrived."""
         # last, as what fails after it would leave it behind
         self._session = Session(handle_attr or GassCopyHandleAttr())
@@ -65,7 +65,7 @@ class CopyHandle(Handle):
         second, self._second = self._second, None
         if second is not None:
             second.retire(_CLOSE_GRACE)
-        if operation is not None and not (runtime.forked or runtime.on_drainer()):
+        if operation is not None and not (runtime.forked or runtime.on_callback_thread()):
             operation.wait(_CLOSE_GRACE)
 
     def abandon(self) -> None:
@@ -224,7 +224,7 @@ class CopyHandle(Handle):
 
     def _status(self) -> tuple[Status, str]:
         session = self._session
-        return session.status or status_of(session.machine)
+        return session.status or status_of(session.c_handle)
 
     def cancel(self) -> None:
         """Cancel what runs (globus_gass_copy_cancel); its operation ends as cancelled."""

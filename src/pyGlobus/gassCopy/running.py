@@ -16,7 +16,7 @@ from .._native import ffi, lib
 from ..ftpClient import Mode
 from .constants import Status, UrlMode
 from .errors import GassCopyException, copy_error, refusal_error
-from .session import ON_COMPLETE, Machine, Session, status_of
+from .session import ON_COMPLETE, CHandle, Session, status_of
 from .sides import Side
 from .verify import checked
 
@@ -37,15 +37,16 @@ class _Running(ABC, Generic[T]):
 
     def __init__(self, session: Session, what: str, sides: tuple[Side, ...]) -> None:
         self.session = session
-        self.machine: Machine = session.machine
+        self.c_handle: CHandle = session.c_handle
         self.sides = sides
         self.what = what
         self.problem: BaseException | None = None
         """What Python met before or after the C call."""
-        self.lost = False
+        self.abandoned = False
         self.token = 0
         self.operation: Operation[T] = Operation(
-            what, self.convert, abort=session.abort_it, settled=self.settled, lost=self.give_up,
+            what, self.convert, abort=session.abort_it,
+            released=self.released, abandoned=self.abandon,
             keep=self, progress=self.bytes_done,
         )  # fmt: skip
 
@@ -77,15 +78,15 @@ class _Running(ABC, Generic[T]):
         rules = ftp[-1].data_rules() if ftp else NO_RULES
         self.session.begin(self.operation, self.kind())
         try:
-            self.machine = self.session.machine
-            self.machine.guard.follow(rules)
-            self.machine.guard.begin()
+            self.c_handle = self.session.c_handle
+            self.c_handle.guard.follow(rules)
+            self.c_handle.guard.begin()
             self.token = runtime.enrol(self.arrived)
             run_in_background(self.work)
         except Exception:
             if self.token:
                 runtime.withdraw(self.token)
-            self.session.idle(self.operation)
+            self.session.on_released(self.operation)
             raise
         except BaseException:
             self.operation.cancel()  # interrupted: it may have begun
@@ -101,7 +102,7 @@ class _Running(ABC, Generic[T]):
                         raise self.operation.ending
                     result = self.call(ffi.cast("void *", token))
                 finally:
-                    lib.cog_copy_watch_started(self.machine.watch)
+                    lib.cog_copy_watch_started(self.c_handle.watch)
         except BaseException as problem:
             self.problem = problem
             result = lib.GLOBUS_SUCCESS
@@ -123,10 +124,10 @@ class _Running(ABC, Generic[T]):
             except OSError as problem:
                 error = error or problem
         finally:
-            self.machine.needs_replacement |= error is not None
-            if self.lost:
+            self.c_handle.needs_replacement |= error is not None
+            if self.abandoned:
                 self.release_sides()
-                self.machine.retire(_LINGER_LOST)
+                self.c_handle.retire(_LINGER_LOST)
         if error is not None:
             raise error
         return self.value()
@@ -134,23 +135,23 @@ class _Running(ABC, Generic[T]):
     def error_of(self, event: Any) -> GlobusException | None:
         if event.object == ffi.NULL:
             return None
-        refusal = self.machine.guard.refusal(self.what)
+        refusal = self.c_handle.guard.refusal(self.what)
         if refusal is not None:
             return refusal_error(refusal, [side.told() for side in self.sides])
-        fault = lib.cog_copy_watch_fault(self.machine.watch)
+        fault = lib.cog_copy_watch_fault(self.c_handle.watch)
         fault_url = text_of(fault)
         lib.free(fault)
         causes = causes_of(ffi.cast("globus_object_t *", event.object))
         return copy_error(causes, self.what, [side.told() for side in self.sides], fault_url)
 
-    def settled(self) -> None:
+    def released(self) -> None:
         self.release_sides()
-        self.machine.used = True
-        self.session.idle(self.operation)
+        self.c_handle.used = True
+        self.session.on_released(self.operation)
 
-    def give_up(self) -> None:
-        self.lost = True
-        self.session.lost()
+    def abandon(self) -> None:
+        self.abandoned = True
+        self.session.abandon_handle()
 
     def release_sides(self) -> None:
         for side in self.sides:
@@ -165,7 +166,7 @@ class Command(_Running[T]):
         session: Session,
         what: str,
         side: Side,
-        function: Callable[[Machine, Any], int],
+        function: Callable[[CHandle, Any], int],
         result: Callable[[], T],
         *,
         posts: bool = False,
@@ -179,7 +180,7 @@ class Command(_Running[T]):
         self.progress = progress
 
     def call(self, token: Any) -> int:
-        result = self.function(self.machine, token)
+        result = self.function(self.c_handle, token)
         if result == lib.GLOBUS_SUCCESS and not self.posts:
             _post(self.token, ffi.NULL)
         return result
@@ -201,7 +202,7 @@ class Copy(_Running[None]):
         session: Session,
         source: Side,
         destination: Side,
-        second: Machine | None,
+        second: CHandle | None,
         *,
         what: str = "",
     ) -> None:
@@ -236,7 +237,7 @@ class Copy(_Running[None]):
         for side in self.sides:
             # a file that the library opens itself is opened here all the same: see Side
             side.open(self.what, self.offset)
-        handle = self.machine.pointer
+        handle = self.c_handle.pointer
         second = ffi.NULL
         if self.second is not None and destination.mode is UrlMode.FTP:
             second = self.second.pointer
@@ -260,7 +261,7 @@ class Copy(_Running[None]):
     def error_of(self, event: Any) -> GlobusException | None:
         error = super().error_of(event)
         if error is None:
-            status = status_of(self.machine)[0]
+            status = status_of(self.c_handle)[0]
             if status is Status.DONE_CANCELLED:
                 return OperationCancelledError(f"{self.what}: cancelled")
             if status is not Status.DONE_SUCCESS:
@@ -281,8 +282,8 @@ class Copy(_Running[None]):
 
     def _again(self, error: BaseException) -> bool:
         """Begin again a copy that had hardly begun, on a connection that was stale."""
-        machine = self.machine
-        if not machine.used or self.session.closing or not isinstance(error, GassCopyException):
+        c_handle = self.c_handle
+        if not c_handle.used or self.session.closing or not isinstance(error, GassCopyException):
             return False
         if self.bytes_done() > _HARDLY or self._stale.delay(error, 1, 0.0) is None:
             return False
@@ -309,11 +310,11 @@ class Copy(_Running[None]):
 
     def _moved(self) -> int:
         if UrlMode.FTP in (self.source.mode, self.destination.mode):
-            return int(lib.cog_copy_watch_bytes(self.machine.watch)) if self._current() else 0
+            return int(lib.cog_copy_watch_bytes(self.c_handle.watch)) if self._current() else 0
         return max(self.destination.position() - max(self.offset, 0), 0)
 
     def _current(self) -> bool:
-        """Whether the machine still is this copy's: it may have been replaced and freed."""
+        """Whether the c_handle still is this copy's: it may have been replaced and freed."""
         return self.session.operation is self.operation
 
     def finish(self, *, failed: bool) -> None:
@@ -321,7 +322,7 @@ class Copy(_Running[None]):
         end = self.destination.position()
         if self.source.mode is UrlMode.FTP:
             # parallel streams do not end with the last block
-            end = max(end, lib.cog_copy_watch_end(self.machine.watch))
+            end = max(end, lib.cog_copy_watch_end(self.c_handle.watch))
         self.destination.finish(end, failed=failed, partial=self.offset >= 0)
 
     # --- the checksum of a file ------------------------------------------------------------------
@@ -331,7 +332,7 @@ class Copy(_Running[None]):
         if not self.verifies or self.problem is not None or event.object != ffi.NULL:
             self.operation.complete(event)
             return
-        if status_of(self.machine)[0] is not Status.DONE_SUCCESS:
+        if status_of(self.c_handle)[0] is not Status.DONE_SUCCESS:
             self.operation.complete(event)
             return
         self.token = runtime.enrol(self.operation.complete)

@@ -16,7 +16,7 @@ from .constants import Status
 from .errors import GassCopyException, check_copy
 from .settings import Settings
 
-__all__ = ["ON_COMPLETE", "Machine", "Session", "status_of"]
+__all__ = ["ON_COMPLETE", "CHandle", "Session", "status_of"]
 
 _LINGER = 1.0
 """Seconds that a C handle outlives its use: the library's threads may still be leaving it."""
@@ -26,7 +26,7 @@ _ABORT_AGAIN = 0.05
 """Seconds until a command is aborted once more that had not begun, or has begun its next step."""
 
 
-class Machine:
+class CHandle:
     """A C handle and the watch in it."""
 
     def __init__(self, attributes: GassCopyHandleAttr) -> None:
@@ -108,21 +108,21 @@ class Session(Exclusive):
         """Who hears of progress, beside the library's own listener."""
         self.status: tuple[Status, str] | None = None
         """That of the copy whose handle has been replaced."""
-        self._machine: Machine | None = None
+        self._machine: CHandle | None = None
         self._machine = self._new()
 
-    def _new(self) -> Machine:
-        machine = Machine(self.attributes)
+    def _new(self) -> CHandle:
+        c_handle = CHandle(self.attributes)
         try:
-            self.settings.apply(machine.pointer)
-            self.settings.apply_once(machine.pointer)
+            self.settings.apply(c_handle.pointer)
+            self.settings.apply_once(c_handle.pointer)
         except BaseException:
-            machine.retire(0)
+            c_handle.retire(0)
             raise
-        return machine
+        return c_handle
 
     @property
-    def machine(self) -> Machine:
+    def c_handle(self) -> CHandle:
         """The C handle for what is begun next, or runs, and what belongs to it."""
         if self._machine is None:
             self._machine = self._new()
@@ -131,7 +131,7 @@ class Session(Exclusive):
     @property
     def pointer(self) -> Any:
         """The C handle."""
-        return self.machine.pointer
+        return self.c_handle.pointer
 
     def claim(self, what: str) -> None:
         """Have it to oneself, or raise."""
@@ -144,9 +144,9 @@ class Session(Exclusive):
             )
 
     def _drop_machine(self, seconds: float) -> None:
-        machine, self._machine = self._machine, None
-        if machine is not None:
-            machine.retire(seconds)
+        c_handle, self._machine = self._machine, None
+        if c_handle is not None:
+            c_handle.retire(seconds)
 
     def _free_machine(self) -> None:
         token, self.settings.performance_token = self.settings.performance_token, 0
@@ -191,8 +191,8 @@ class Session(Exclusive):
                 raise HandleClosedError(f"{operation.what}: the handle was closed")
             self.copying = kind != lib.COG_COPY_NOTHING
             self.status = None
-            self.settings.apply(self.machine.pointer)
-            lib.cog_copy_watch_begin(self.machine.watch, kind)
+            self.settings.apply(self.c_handle.pointer)
+            lib.cog_copy_watch_begin(self.c_handle.watch, kind)
         except BaseException:
             self.give()
             raise
@@ -217,19 +217,19 @@ class Session(Exclusive):
 
     def abort_now(self) -> None:
         """Cancel what runs (on the callback thread)."""
-        machine, operation = self._machine, self.operation
-        if machine is not None:
-            machine.needs_replacement = True
-            machine.abort(copying=self.copying, runs=lambda: self.operation is operation)
+        c_handle, operation = self._machine, self.operation
+        if c_handle is not None:
+            c_handle.needs_replacement = True
+            c_handle.abort(copying=self.copying, runs=lambda: self.operation is operation)
 
-    def idle(self, operation: Operation[Any]) -> None:
+    def on_released(self, operation: Operation[Any]) -> None:
         """The library has let go of the operation, if it still is the one that runs."""
         if self.operation is not operation:
             return
-        machine = self._machine
-        if machine is not None and (self.closing or machine.needs_replacement):
-            self.status = status_of(machine)
-            self._drop_machine(_LINGER_FAILED if machine.needs_replacement else _LINGER)
+        c_handle = self._machine
+        if c_handle is not None and (self.closing or c_handle.needs_replacement):
+            self.status = status_of(c_handle)
+            self._drop_machine(_LINGER_FAILED if c_handle.needs_replacement else _LINGER)
         self.give()
 
     def renew(self) -> None:
@@ -238,28 +238,28 @@ class Session(Exclusive):
             self._machine.needs_replacement = True
         self._drop_machine(_LINGER_FAILED)
 
-    def lost(self) -> Machine | None:
+    def abandon_handle(self) -> CHandle | None:
         """The library does not let go: leave the C handle to it, and go on with another one.
 
         Returns it: it is to be retired when the library does, after all.
         """
-        machine, self._machine = self._machine, None
-        if machine is not None:
-            machine.needs_replacement = True
-            self.status = status_of(machine)
+        c_handle, self._machine = self._machine, None
+        if c_handle is not None:
+            c_handle.needs_replacement = True
+            self.status = status_of(c_handle)
         self.give()
-        return machine
+        return c_handle
 
 
 def _c_name(status: Status) -> str:
     return f"GLOBUS_GASS_COPY_STATUS_{status.name}"
 
 
-def status_of(machine: Machine) -> tuple[Status, str]:
+def status_of(c_handle: CHandle) -> tuple[Status, str]:
     """C: globus_gass_copy_get_status, globus_gass_copy_get_status_string."""
     place = ffi.new("globus_gass_copy_status_t *")
-    check_copy(lib.globus_gass_copy_get_status(machine.pointer, place), "status")
-    return Status(place[0]), text_of(lib.globus_gass_copy_get_status_string(machine.pointer))
+    check_copy(lib.globus_gass_copy_get_status(c_handle.pointer, place), "status")
+    return Status(place[0]), text_of(lib.globus_gass_copy_get_status_string(c_handle.pointer))
 
 
 ON_COMPLETE = ffi.addressof(lib, "cog_on_copy_complete")

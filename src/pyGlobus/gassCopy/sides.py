@@ -99,7 +99,7 @@ class Side:
 
     # --- attributes ------------------------------------------------------------------------------
 
-    def settle(
+    def choose_attributes(
         self, default: FtpClientOperationAttr, credential: Credential | None, **changes: Any
     ) -> None:
         """Decide on the GridFTP attributes: never one that the library may change or free."""

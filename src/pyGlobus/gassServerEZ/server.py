@@ -130,7 +130,7 @@ class GassServerEZ(Handle):
 
 def _close(server: Server) -> None:
     # at interpreter exit nothing is waited for; nor on the callback thread, where nobody would
-    server.close(wait=not runtime.stopping and not runtime.on_drainer())
+    server.close(wait=not runtime.stopping and not runtime.on_callback_thread())
 
 
 def _usable(credential: Credential | None) -> Credential:

@@ -14,7 +14,7 @@ from ..security import Credential
 from .attr import GramClientAttr
 from .constants import GramError, JobSignal, JobState, gram_text
 from .contacts import JobContact, ResourceContact
-from .course import Tracker
+from .history import Tracker
 from .info import JobInfo
 from .job import GramJob
 from .requests import INFO, REPLY, TIMEOUT, GramRequests, T, job_text

@@ -14,8 +14,8 @@ from .._core.runtime import Timer, runtime
 from .._core.workers import run_in_background
 from ..security import Credential
 from .constants import JobSignal, JobState
-from .course import Course, Tracker
 from .errors import GramClientJobLostError
+from .history import JobHistory, Tracker
 from .info import JobInfo
 
 __all__ = ["GramJob", "JobClient", "JobStates"]
@@ -93,7 +93,7 @@ class GramJob:
         self,
         client: JobClient,
         contact: str,
-        course: Course,
+        history: JobHistory,
         *,
         two_phase: bool = False,
         attach: bool = False,
@@ -102,7 +102,7 @@ class GramJob:
         self.client = client
         self.contact = contact
         """Names the job: see `JobContact`."""
-        self._course = course
+        self._history = history
         self._two_phase = two_phase
         self._committed = not two_phase
         self._ended = not two_phase
@@ -122,12 +122,12 @@ class GramJob:
     @property
     def info(self) -> JobInfo | None:
         """What was learned last; None when nothing was yet."""
-        return self._course.last
+        return self._history.last
 
     @property
     def state(self) -> JobState | None:
         """The last state that was learned, without asking: see `status`."""
-        last = self._course.last
+        last = self._history.last
         return None if last is None else last.state
 
     def status(self, *, timeout: float | None = 60.0) -> JobInfo:
@@ -137,7 +137,7 @@ class GramJob:
             timeout: seconds.
         """
         info = self.client.status(self.contact, timeout=timeout)
-        self._course.note(info)
+        self._history.note(info)
         return info
 
     def states(self, timeout: float | None = None) -> JobStates:
@@ -254,7 +254,7 @@ class GramJob:
         """Somebody waits: listen, and ask where nothing comes."""
         with self._lock:
             self._watchers += 1
-            if self._watchers > 1 or self._course.is_over:
+            if self._watchers > 1 or self._history.is_over:
                 return
             self._is_watched = True
             self.client._tracker.watched += 1
@@ -272,7 +272,7 @@ class GramJob:
                     self.contact, JobState.ALL, self.client._listener(), timeout=_ASK_TIMEOUT
                 ).add_done_callback(self._attached)
             except GlobusException as error:
-                self._course.fail(error)
+                self._history.fail(error)
 
     def _unwatch(self) -> None:
         with self._lock:
@@ -286,9 +286,9 @@ class GramJob:
                 self._timer = None
 
     def _schedule(self) -> None:
-        course = self._course
-        heard = len(course.history)
-        first = _TOLD_ASK if course.told and not self._unanswered else _FIRST_ASK
+        history = self._history
+        heard = len(history.changes)
+        first = _TOLD_ASK if history.told and not self._unanswered else _FIRST_ASK
         quiet = self._pause and heard == self._heard and not self._unanswered
         self._pause = min(self._pause * 2, _SLOWEST_ASK) if quiet else first
         self._heard = heard
@@ -303,7 +303,7 @@ class GramJob:
             run_in_background(self._ask)
 
     def _ask(self) -> None:
-        if self._course.is_over:
+        if self._history.is_over:
             return
         try:
             self.client.register_status(self.contact, timeout=_ASK_TIMEOUT).add_done_callback(
@@ -315,12 +315,12 @@ class GramJob:
     def _attached(self, operation: Operation[JobState]) -> None:
         error = operation.exception(0)
         if error is None:
-            self._course.told = True
+            self._history.told = True
             # it says the state and no more: of the end there is more to know
             if operation.result(0).is_final:
                 self._ask_soon()
             else:
-                self._course.note(JobInfo(self.contact, operation.result(0)))
+                self._history.note(JobInfo(self.contact, operation.result(0)))
         elif isinstance(error, FileNotFoundError):
             self._lose(error)
         else:
@@ -332,7 +332,7 @@ class GramJob:
             self._unanswered_by(error)
             return
         self._unanswered, self._trouble = 0, None
-        self._course.note(operation.result(0))
+        self._history.note(operation.result(0))
         self._again()
 
     def _unanswered_by(self, error: BaseException) -> None:
@@ -345,7 +345,7 @@ class GramJob:
 
     def _again(self) -> None:
         with self._lock:
-            if self._watchers and not self._course.is_over:
+            if self._watchers and not self._history.is_over:
                 self._schedule()
 
     def _lose(self, error: BaseException) -> None:
@@ -363,11 +363,11 @@ class GramJob:
             f"restarted with the RSL &(restart={self.contact})",
         )
         lost.__cause__ = error
-        self._course.fail(lost)
+        self._history.fail(lost)
 
     def _end_commit(self) -> Operation[JobState] | None:
         """Tell the job manager that we know of the end: then it can forget the job."""
-        if self._ended or not self._course.has_ended:
+        if self._ended or not self._history.has_ended:
             return None  # the state of a job whose manager was stopped is needed yet
         self._ended = True
         try:
@@ -393,13 +393,13 @@ class JobStates:
         return self
 
     def __next__(self) -> JobState:
-        course = self._job._course
-        if not course.has(self._index):
-            if runtime.on_drainer():
+        history = self._job._history
+        if not history.has(self._index):
+            if runtime.on_callback_thread():
                 raise GlobusDeadlockError("a callback cannot wait for a job")
             self._begin()
             try:
-                known = course.wait(self._index, self._left())
+                known = history.wait(self._index, self._left())
             except BaseException:
                 self.close()
                 raise
@@ -419,8 +419,8 @@ class JobStates:
     async def __anext__(self) -> JobState:
         import asyncio  # 30 ms to import; whoever awaits has it already
 
-        course = self._job._course
-        if not course.has(self._index):
+        history = self._job._history
+        if not history.has(self._index):
             self._begin()
             loop = asyncio.get_running_loop()
             changed = asyncio.Event()
@@ -429,7 +429,7 @@ class JobStates:
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(changed.set)
 
-            course.when(self._index, wake)
+            history.when(self._index, wake)
             try:
                 await asyncio.wait_for(changed.wait(), self._left())
             except TimeoutError:
@@ -438,7 +438,7 @@ class JobStates:
                 self.close()
                 raise
             finally:
-                course.forget(wake)
+                history.forget(wake)
         state = self._take()
         if state is None:
             operation = self._job._end_commit()
@@ -468,10 +468,10 @@ class JobStates:
         # this thread may hold the very lock that close() wants
         if self._watching:
             self._watching = False
-            runtime.bury(self._job._unwatch)
+            runtime.run_soon(self._job._unwatch)
 
     def _begin(self) -> None:
-        runtime.require()  # where there is no drainer nothing would ever come
+        runtime.require()  # without a callback thread nothing would ever come
         if not self._watching:
             self._watching = True
             self._job._watch()
@@ -491,16 +491,16 @@ class JobStates:
 
     def _take(self) -> JobState | None:
         """The next state, which is there, or None at the end."""
-        course = self._job._course
-        if self._index < len(course.history):
+        history = self._job._history
+        if self._index < len(history.changes):
             self._index += 1
-            state = course.history[self._index - 1].state
+            state = history.changes[self._index - 1].state
             if state.is_final:
                 self.close()
             return state
         self.close()
-        if course.problem is not None:
-            raise course.problem
+        if history.problem is not None:
+            raise history.problem
         return None
 
 

@@ -16,8 +16,8 @@ from .activation import bring_up, expired, set_default_credential, usable
 from .attr import GramClientAttr
 from .constants import Delegation
 from .contacts import JobContact, ResourceContact
-from .course import InOrder
 from .errors import gram_error
+from .history import InOrder
 from .info import JobInfo, info_of, reply_of
 from .refusal import explained
 
@@ -85,8 +85,9 @@ class GramRequests(Handle):
         return fresh
 
     def _listen(self, tell: Callable[[JobInfo], object]) -> str:
-        """Call `tell` on the drainer for each message of a job manager, in the order of sending;
-        returns the contact."""
+        """Call `tell` on the callback thread for each message of a job manager, in their order.
+
+        Returns the contact."""
         self._require_open()
         set_default_credential(usable(self._credential))
         in_order = InOrder(tell)
@@ -200,7 +201,7 @@ def _disallow(contact: str, token: int, in_order: InOrder) -> None:
 
     # C waits until whoever has connected there is gone, and anybody may connect and stay
     thread = run_in_background(work)
-    if not runtime.on_drainer():
+    if not runtime.on_callback_thread():
         thread.join(_DISALLOW_GRACE)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from .errors import RSLEvaluationError, RSLSyntaxError, RSLValueError
-from .evaluation import Scope, settle, settle_value
+from .evaluation import Scope, resolve, resolve_value
 from .syntax import MAX_DEPTH, check
 from .tree import (
     Boolean,
@@ -96,7 +96,7 @@ def evaluate(tree: Specification, definitions: Mapping[str, str] | None = None) 
     """
     _require_depth(tree)
     scope = _scope(definitions)
-    tree = settle(tree, scope)
+    tree = resolve(tree, scope)
     table, keep = _symbols(scope)
     c_tree = _c_specification(tree)
     try:
@@ -122,9 +122,9 @@ def evaluate_value(
         RSLEvaluationError: a variable that is not among `definitions` and has no default.
     """
     scope = _scope(definitions)
-    settled = settle_value(value, scope)
+    resolved = resolve_value(value, scope)
     table, keep = _symbols(scope)
-    c_value = _c_value(settled)
+    c_value = _c_value(resolved)
     text = ffi.new("char **")
     try:
         if lib.globus_rsl_value_eval(c_value, table, text, 0) != lib.GLOBUS_SUCCESS:

@@ -1,7 +1,7 @@
 """What variables stand for, as far as globus_rsl_eval does not know.
 
 globus_rsl_eval fails at a variable with a default, also where it is defined, and does not tell
-which variable is not.  So defaults are settled first, with the same rules:
+which variable is not.  So defaults are resolved first, with the same rules:
 
 - a definition holds for what is behind it in its boolean, and for the booleans nested there;
 - the first definition of a name in a boolean counts, and hides that of an outer one.
@@ -23,13 +23,13 @@ from .tree import (
     Variable,
 )
 
-__all__ = ["Scope", "settle", "settle_value"]
+__all__ = ["Scope", "resolve", "resolve_value"]
 
 Scope = ChainMap[str, str]
 """What names stand for, the innermost boolean first."""
 
 
-def settle(tree: Specification, scope: Scope) -> Specification:
+def resolve(tree: Specification, scope: Scope) -> Specification:
     """The tree without defaults: each variable is left where it is defined, else its default.
 
     Raises:
@@ -38,21 +38,21 @@ def settle(tree: Specification, scope: Scope) -> Specification:
     """
     if isinstance(tree, Boolean):
         inner = scope.new_child()
-        return Boolean(tree.operator, tuple(settle(one, inner) for one in tree.operands))
+        return Boolean(tree.operator, tuple(resolve(one, inner) for one in tree.operands))
     if tree.attribute.lower() not in ("rsl_substitution", "rslsubstitution"):
-        values = tuple(settle_value(one, scope) for one in tree.values)
+        values = tuple(resolve_value(one, scope) for one in tree.values)
         return Relation(tree.attribute, tree.operator, values)
     pairs = []
     for one in tree.values:
-        settled = _pair(one, scope)
-        name, value = (_text(part, scope) for part in settled.values)
+        resolved = _pair(one, scope)
+        name, value = (_text(part, scope) for part in resolved.values)
         scope.maps[0].setdefault(name, value)
-        pairs.append(settled)
+        pairs.append(resolved)
     return Relation(tree.attribute, tree.operator, tuple(pairs))
 
 
-def settle_value(value: Value, scope: Scope) -> Value:
-    """As `settle`, for one value."""
+def resolve_value(value: Value, scope: Scope) -> Value:
+    """As `resolve`, for one value."""
     if isinstance(value, Variable):
         if value.name in scope:
             return Variable(value.name)
@@ -64,24 +64,24 @@ def settle_value(value: Value, scope: Scope) -> Value:
             hint=f"{known} is defined here; rsl_substitution defines, or definitions=",
         )
     if isinstance(value, Concatenation):
-        return Concatenation(tuple(settle_value(one, scope) for one in value.parts))  # type: ignore[misc]
+        return Concatenation(tuple(resolve_value(one, scope) for one in value.parts))  # type: ignore[misc]
     if isinstance(value, Sequence):
-        return Sequence(tuple(settle_value(one, scope) for one in value.values))
+        return Sequence(tuple(resolve_value(one, scope) for one in value.values))
     return value
 
 
 def _pair(value: Value, scope: Scope) -> Sequence:
     if isinstance(value, Sequence) and len(value.values) == 2:
-        settled = Sequence(tuple(settle_value(one, scope) for one in value.values))
-        if not any(isinstance(one, Sequence) for one in settled.values):
-            return settled
+        resolved = Sequence(tuple(resolve_value(one, scope) for one in value.values))
+        if not any(isinstance(one, Sequence) for one in resolved.values):
+            return resolved
     raise RSLEvaluationError(
         f"rsl_substitution holds what is no pair: {value}", hint="such as (NAME value)"
     )
 
 
 def _text(value: Value, scope: Scope) -> str:
-    """What a settled value stands for."""
+    """What a resolved value stands for."""
     if isinstance(value, Literal):
         return value.text
     if isinstance(value, Variable):

@@ -163,7 +163,7 @@ class PerfPlugin(_TransferPlugin):
         *,
         interval: float = 1.0,
     ) -> None:
-        """The functions are called on the drainer, with the client first; they must not block.
+        """The functions run on the callback thread, get the client first, and must not block.
 
         Args:
             on_marker: ``on_marker(client, marker)``, each time a marker comes.

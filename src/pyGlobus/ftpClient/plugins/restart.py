@@ -63,8 +63,8 @@ class RestartPlugin(FtpClientPlugin):
                 For third-party transfers it goes by the markers of the servers, which come every
                 5 s from GCT's and only in extended block mode.
             retry_if: tells whether to try again after an error; ``error.transient`` by default.
-            on_restart: ``on_restart(client, error, attempt, delay)``, called on the drainer before
-                each wait; the first attempt to come is number 1.
+            on_restart: ``on_restart(client, error, attempt, delay)``, called on the callback thread
+                before each wait; the first attempt to come is number 1.
         """
         if max_retries is not None and max_retries < 0:
             raise ValueError(f"not a number of retries: {max_retries}")

@@ -12,7 +12,7 @@ from .constants import GramError, JobState
 from .contacts import JobContact
 from .info import JobInfo
 
-__all__ = ["Course", "InOrder", "Tracker"]
+__all__ = ["InOrder", "JobHistory", "Tracker"]
 
 _OVERTAKEN = 0.5
 """Seconds that a job's end is held back for the message of its beginning."""
@@ -38,7 +38,8 @@ class InOrder:
 
     A job manager sends each over a connection of its own, and two of a job at once: of a hundred
     short jobs that are submitted together some end before they begin.  So the end of a job of whose
-    beginning nothing has come yet is held back for a moment.  Everything here is on the drainer.
+    beginning nothing has come yet is held back for a moment.  Everything here is on the
+    callback thread.
     """
 
     def __init__(self, tell: Callable[[JobInfo], object]) -> None:
@@ -78,17 +79,17 @@ class InOrder:
             self._tell(held)
 
 
-class Course:
+class JobHistory:
     """The states of one job so far.
 
-    What is learned by asking may be told once more, and be ahead of messages.  The course has each
+    What is learned by asking may be told once more, and be ahead of messages.  The history has each
     change once, and no state that has been overtaken.
     """
 
-    __slots__ = ("__weakref__", "_changed", "_wakers", "history", "problem", "told")
+    __slots__ = ("__weakref__", "_changed", "_wakers", "changes", "problem", "told")
 
     def __init__(self) -> None:
-        self.history: list[JobInfo] = []
+        self.changes: list[JobInfo] = []
         self.problem: Exception | None = None
         """Why nothing more will be learned."""
         self.told = False
@@ -99,12 +100,12 @@ class Course:
     @property
     def last(self) -> JobInfo | None:
         """What was learned last."""
-        return self.history[-1] if self.history else None
+        return self.changes[-1] if self.changes else None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
-        return self.problem is not None or (bool(self.history) and self.history[-1].state.is_final)
+        return self.problem is not None or (bool(self.changes) and self.changes[-1].state.is_final)
 
     @property
     def has_ended(self) -> bool:
@@ -119,7 +120,7 @@ class Course:
         with self._changed:
             if self.problem is not None or not self._is_news(info):
                 return
-            self.history.append(info)
+            self.changes.append(info)
             self._wake()
 
     def fail(self, problem: Exception) -> None:
@@ -136,7 +137,7 @@ class Course:
 
     def has(self, index: int) -> bool:
         """Whether there are more than `index` states, or no more will come."""
-        return len(self.history) > index or self.is_over
+        return len(self.changes) > index or self.is_over
 
     def when(self, index: int, waker: Callable[[], None]) -> None:
         """Call `waker` at the next change, or now if `has(index)`; it must not block."""
@@ -153,13 +154,13 @@ class Course:
                 self._wakers.remove(waker)
 
     def _is_news(self, info: JobInfo) -> bool:
-        if not self.history:
+        if not self.changes:
             return info.state != 0
-        last = self.history[-1]
+        last = self.changes[-1]
         if last.state.is_final or info.state == last.state or info.state == 0:
             return False
         overtaken = _RANK.get(info.state, 3) < _RANK.get(last.state, 3)
-        return not overtaken or any(info.state == before.state for before in self.history)
+        return not overtaken or any(info.state == before.state for before in self.changes)
 
     def _wake(self) -> None:
         wakers, self._wakers = self._wakers, []
@@ -180,9 +181,9 @@ class Tracker:
         self.watched = 0
         """How many jobs are waited for, about."""
         self._lock = threading.Lock()
-        self._courses: weakref.WeakValueDictionary[str, Course] = weakref.WeakValueDictionary()
+        self._courses: weakref.WeakValueDictionary[str, JobHistory] = weakref.WeakValueDictionary()
         # a job's first messages may come before the answer that names it
-        self._early: dict[str, Course] = {}
+        self._early: dict[str, JobHistory] = {}
         self._expected = 0
 
     def expect(self) -> None:
@@ -197,38 +198,38 @@ class Tracker:
             if not self._expected:
                 self._early.clear()
 
-    def claim(self, contact: str, *, submitted: bool) -> Course:
-        """The course of a job that was `submitted`, again perhaps, or is picked up."""
+    def claim(self, contact: str, *, submitted: bool) -> JobHistory:
+        """The history of a job that was `submitted`, again perhaps, or is picked up."""
         key = _key(contact)
         with self._lock:
-            course = self._early.pop(key, None) or self._courses.get(key)
-            if course is None or (course.is_over and (submitted or not course.has_ended)):
-                course = Course()
-            self._courses[key] = course
-            return course
+            history = self._early.pop(key, None) or self._courses.get(key)
+            if history is None or (history.is_over and (submitted or not history.has_ended)):
+                history = JobHistory()
+            self._courses[key] = history
+            return history
 
     def tell(self, info: JobInfo) -> None:
-        """A job manager's message (on the drainer)."""
+        """A job manager's message (on the callback thread)."""
         key = _key(info.contact)
         with self._lock:
-            course = self._courses.get(key)
-            if course is None or course.is_over:
+            history = self._courses.get(key)
+            if history is None or history.is_over:
                 if not self._expected:
                     return
                 # of a job that is being submitted, for the first time or again
-                course = self._early.setdefault(key, Course())
+                history = self._early.setdefault(key, JobHistory())
                 if len(self._early) > _REMEMBERED:
                     # where submissions never pause, those that nobody claims would stay
                     del self._early[next(iter(self._early))]
-        course.told = True
-        course.note(info)
+        history.told = True
+        history.note(info)
 
     def close(self) -> None:
         """Wake who waits."""
         with self._lock:
             courses = list(self._courses.values())
-        for course in courses:
-            course.fail(HandleClosedError("the GramClient of this job is closed"))
+        for history in courses:
+            history.fail(HandleClosedError("the GramClient of this job is closed"))
 
 
 def _key(contact: str) -> str:
