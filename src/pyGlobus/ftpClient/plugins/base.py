@@ -29,8 +29,8 @@ class FtpClientPlugin:
     Only what a subclass overrides is registered with the C library; a client without plugins has
     none.  Notifications are copied where they happen and delivered on the callback thread, in order
     and before the operation that they are about is done.  So they cannot change what happens next,
-    and must not block; `FtpClient.abort` is the one thing to do about an operation.  What they raise
-    is logged (logger ``pyGlobus``) and harms nothing.
+    and must not block; `FtpClient.abort` is the one thing to do about an operation.  What they
+    raise is logged (logger ``pyGlobus``) and harms nothing.
 
     `client` is the `FtpClient` whose handle it is, or None for the handle of another library, such
     as GASS copy's.  One plugin may serve any number of handles.
