@@ -73,6 +73,15 @@ char *cog_cred_certificates(globus_gsi_cred_handle_t handle);
 globus_result_t cog_proxy_set_policy(
     globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);
 
+/* GSS-API */
+gss_OID cog_gss_nt_host_ip(void);
+OM_uint32 cog_gss_to_cred(
+    gss_cred_id_t credential, OM_uint32 *minor, globus_gsi_cred_handle_t *handle);
+void cog_gss_release_secret(gss_buffer_t buffer);
+void *cog_proxy_cert_info_new(
+    const char *language, const unsigned char *policy, int length, long path_length);
+void cog_proxy_cert_info_free(void *info);
+
 /* pump */
 typedef ... cog_pump;
 cog_pump *cog_pump_new(

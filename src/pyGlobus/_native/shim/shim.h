@@ -98,6 +98,17 @@ char *cog_cred_certificates(globus_gsi_cred_handle_t handle);       /* PEM witho
 globus_result_t cog_proxy_set_policy(
     globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);
 
+/* gss.c */
+gss_OID cog_gss_nt_host_ip(void);               /* GLOBUS_GSS_C_NT_HOST_IP, whose header is private */
+/* The credential behind a GSS credential, as a handle of its own. */
+OM_uint32 cog_gss_to_cred(
+    gss_cred_id_t credential, OM_uint32 *minor, globus_gsi_cred_handle_t *handle);
+void cog_gss_release_secret(gss_buffer_t buffer);       /* overwrites it before */
+/* What gss_init_delegation() takes as the proxyCertInfo extension; NULL: not an OID. */
+void *cog_proxy_cert_info_new(
+    const char *language, const unsigned char *policy, int length, long path_length);
+void cog_proxy_cert_info_free(void *info);
+
 /* pump.c */
 typedef struct cog_pump cog_pump;
 typedef struct cog_batch cog_batch;
