@@ -81,6 +81,8 @@ void cog_gss_release_secret(gss_buffer_t buffer);
 void *cog_proxy_cert_info_new(
     const char *language, const unsigned char *policy, int length, long path_length);
 void cog_proxy_cert_info_free(void *info);
+int cog_register_oid(const char *oid);
+int cog_certificate_key_bits(const unsigned char *der, size_t length);
 
 /* pump */
 typedef ... cog_pump;

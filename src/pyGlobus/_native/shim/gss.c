@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
+#include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 /* declared in gssapi_openssl.h, which is not installed */
@@ -103,4 +104,31 @@ failed:
 void cog_proxy_cert_info_free(void *info)
 {
     PROXY_CERT_INFO_EXTENSION_free(info);
+}
+
+int cog_register_oid(const char *oid)
+{
+    int nid = OBJ_txt2nid(oid);
+
+    if (nid == NID_undef)
+    {
+        nid = OBJ_create(oid, oid, oid);
+        ERR_clear_error();
+    }
+    return nid;
+}
+
+int cog_certificate_key_bits(const unsigned char *der, size_t length)
+{
+    X509 *certificate = d2i_X509(NULL, &der, (long) length);
+    EVP_PKEY *key = certificate ? X509_get0_pubkey(certificate) : NULL;
+    int bits = key ? EVP_PKEY_get_bits(key) : 0;
+
+    if (key && EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
+    {
+        bits = -bits;
+    }
+    X509_free(certificate);
+    ERR_clear_error();
+    return bits;
 }

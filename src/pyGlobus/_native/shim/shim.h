@@ -108,6 +108,10 @@ void cog_gss_release_secret(gss_buffer_t buffer);       /* overwrites it before 
 void *cog_proxy_cert_info_new(
     const char *language, const unsigned char *policy, int length, long path_length);
 void cog_proxy_cert_info_free(void *info);
+/* Makes OpenSSL know an OID, so that it can be told from others; 0: not an OID. */
+int cog_register_oid(const char *oid);
+/* Bits of the key of a certificate in DER; negative when it is no RSA key, 0: not a certificate. */
+int cog_certificate_key_bits(const unsigned char *der, size_t length);
 
 /* pump.c */
 typedef struct cog_pump cog_pump;

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from ..._core.handles import owned
@@ -12,22 +13,27 @@ from ..._native import ffi, lib
 from ..credential import Credential
 from .buffers import input_buffer, oid_set, output_buffer, take, take_set
 from .creds import Credentials, seconds_left
+from .delegation import Delegation
 from .errors import (
     BadChannelBindingsError,
     EncryptionNotUsed,
     GSSError,
     InvalidTokenError,
     MissingContextError,
+    UnauthorizedError,
     check_status,
     gss_error,
 )
 from .flags import DEFAULT_FLAGS, RequirementFlag, Usage
+from .keys import SMALLEST_KEY, require_bearable
 from .names import Name, require_mech
-from .oids import CERT_CHAIN, OID, TLS_CIPHER, TLS_VERSION, Option
+from .oids import CERT_CHAIN, OID, RESTRICTIONS, TLS_CIPHER, TLS_VERSION, Option
 from .records import LARGEST_MESSAGE, LARGEST_TOKEN, require_whole
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+    from ..proxy import Policy
 
 __all__ = ["SecurityContext", "UnwrapResult", "WrapResult"]
 
@@ -37,6 +43,17 @@ _GIVEN_BY_REQUEST = (
     | RequirementFlag.limited_delegation
 )
 """GSI's initiator tells the first two of these whether they were asked for or not."""
+
+
+def _as_gsi_compares(oid: OID) -> OID:
+    """An OID of an extension as GSI reads it.
+
+    It takes the octets for a whole DER value, and compares OpenSSL's numbers: all OIDs that
+    OpenSSL does not know have one, and so would be accepted together.
+    """
+    if not lib.cog_register_oid(oid.dotted_form.encode()):
+        raise ValueError(f"not an object identifier: {oid}")
+    return OID(elements=bytes([6, len(oid.elements)]) + oid.elements)
 
 
 class WrapResult(NamedTuple):
@@ -117,7 +134,7 @@ class SecurityContext:
         self._token_due = False
         self._kept: list[Any] = []
         self._delegated: Credentials | None = None
-        self._delegating: str | None = None
+        self._seen = False
         self._creds = creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
         if usage is None:
             if self._creds is not None and self._creds.usage != "both":
@@ -175,7 +192,7 @@ class SecurityContext:
                 raise GSSError("options are set before the first step")
             value = ffi.NULL
             if handles:
-                wanted, kept = oid_set(oids)
+                wanted, kept = oid_set([_as_gsi_compares(oid) for oid in oids])
                 value = ffi.new(
                     "gss_buffer_desc *",
                     {"length": ffi.sizeof("gss_OID_set_desc"), "value": wanted},
@@ -188,6 +205,13 @@ class SecurityContext:
                 minor,
                 f"cannot set the option {option.name}",
             )
+
+    def will_handle_restrictions(self) -> None:
+        """Accept proxies whose policy GSI does not know: this program looks at it itself.
+
+        The policy is in `inquire_by_oid` of RFC 3820's proxyCertInfo, `RESTRICTIONS`.
+        """
+        self.set_option(Option.application_will_handle_extensions, [RESTRICTIONS])
 
     def step(self, token: ReadableBuffer | None = None) -> bytes | None:
         """Take what the peer sent, and give what it should get.
@@ -217,8 +241,14 @@ class SecurityContext:
                 raise TypeError("an initiator's first step takes no token, the others do")
             if token is None and self.usage == "accept":
                 raise TypeError("an acceptor's step takes a token")
-            if token is not None and not 0 < memoryview(token).nbytes <= LARGEST_TOKEN:
-                raise InvalidTokenError(f"a token of {memoryview(token).nbytes} octets")
+            if token is not None:
+                try:
+                    if memoryview(token).nbytes > LARGEST_TOKEN:
+                        raise InvalidTokenError(f"a token of {memoryview(token).nbytes} octets")
+                    require_whole(token)
+                except InvalidTokenError as error:
+                    self._fail(str(error))
+                    raise
             self._started = True
             return self._step(token)
 
@@ -251,8 +281,12 @@ class SecurityContext:
             peer = "the peer" if self._name is None else str(self._name)
             what = f"no context with {peer}" if self.usage == "initiate" else "no context"
             error = gss_error(major, minor[0], what, token=given)
+            if isinstance(error, UnauthorizedError) and self.usage == "initiate":
+                # it is the end of a handshake that is good as such, with our certificate
+                error.token = b""
             self._fail(str(error.msg))
             raise error
+        self._require_keys()
         if not major & lib.GSS_S_CONTINUE_NEEDED:
             self._actual = self._settle_flags(RequirementFlag(flags[0]))
             self._require_confidentiality()
@@ -263,6 +297,23 @@ class SecurityContext:
         if self.usage == "initiate":
             return told & ~_GIVEN_BY_REQUEST | self._flags & _GIVEN_BY_REQUEST
         return told
+
+    def _require_keys(self) -> None:
+        """An acceptor makes a key as long as the peer's, when that delegates."""
+        if self.usage == "initiate":
+            return
+        try:
+            if not self._seen and (chain := self._inquire(CERT_CHAIN)):
+                self._seen = True
+                require_bearable(chain)
+            if self._delegated is not None:
+                bits = self._delegated.credential.key_bits
+                if bits < SMALLEST_KEY:
+                    raise GSSError(f"the delegated proxy has a key of {bits} bits")
+        except GSSError as error:
+            self._delegated = None
+            self._fail(str(error))
+            raise
 
     def _require_confidentiality(self) -> None:
         wanted = self._flags & RequirementFlag.confidentiality
@@ -363,15 +414,18 @@ class SecurityContext:
         """
         with self._lock:
             self._require_complete()
-            pointer, kept = oid.to_c()
-            minor, out = ffi.new("OM_uint32 *"), ffi.new("gss_buffer_set_t *")
-            check_status(
-                lib.gss_inquire_sec_context_by_oid(minor, self._handle[0], pointer, out),
-                minor,
-                f"cannot inquire {oid}",
-            )
-            del kept
-            return take_set(out)
+            return self._inquire(oid)
+
+    def _inquire(self, oid: OID) -> list[bytes]:
+        pointer, kept = oid.to_c()
+        minor, out = ffi.new("OM_uint32 *"), ffi.new("gss_buffer_set_t *")
+        check_status(
+            lib.gss_inquire_sec_context_by_oid(minor, self._handle[0], pointer, out),
+            minor,
+            f"cannot inquire {oid}",
+        )
+        del kept
+        return take_set(out)
 
     @property
     def peer_certificates(self) -> list[bytes]:
@@ -544,6 +598,63 @@ class SecurityContext:
                 "no size limit",
             )  # fmt: skip
             return seconds_left(size[0])
+
+    # --- delegation ----------------------------------------------------------------------------
+
+    def init_delegation(
+        self,
+        creds: Credentials | Credential | None = None,
+        *,
+        lifetime: int | None = None,
+        limited: bool = False,
+        policy: Policy | None = None,
+        path_length: int | None = None,
+    ) -> Delegation:
+        """Give the peer a proxy, now that the context is up (gss_init_delegation).
+
+        Either side of the context may give one.
+
+        Args:
+            creds: what to make the proxy of; None: the context's own.
+            lifetime: seconds, rounded up to minutes; None: as long as `creds`.
+            limited: a limited proxy.
+            policy: restrict the peer by a policy (RFC 3820, 3.8.2).  GSI drops the policy of a
+                delegated proxy; so one more proxy is made, here, that has the policy, and the
+                peer's is made of that: whoever honours the policy looks at the whole chain.
+            path_length: how many more proxies may be made from it, 1 or more; None: no limit.
+
+        Returns:
+            Whose `step` gives the first token.
+        """
+        self._require_complete()
+        return Delegation(
+            self, creds=creds, lifetime=lifetime, limited=limited, policy=policy,
+            path_length=path_length,
+        )  # fmt: skip
+
+    def accept_delegation(self) -> Delegation:
+        """Take a proxy that the peer gives, now that the context is up (gss_accept_delegation).
+
+        Returns:
+            Whose `step` takes the peer's first token, and whose `creds` are the proxy at the end.
+        """
+        self._require_complete()
+        return Delegation(self, accept=True)
+
+    def own_creds(self) -> Credentials:
+        """Our own, those that GSI finds if none were given."""
+        return self._creds or Credentials(usage=self.usage)
+
+    @contextlib.contextmanager
+    def delegating(self) -> Iterator[Any]:
+        """For this package: the context for a step of a delegation, and its end if that fails."""
+        with self._lock:
+            self._require_complete()
+            try:
+                yield self._handle[0]
+            except GSSError as error:
+                self._fail(str(error))
+                raise
 
     # --- taking it elsewhere, and its end --------------------------------------------------
 

@@ -16,6 +16,7 @@
         UntrustedPeerError                no trusted CA, or one that may not sign such a name
         ExpiredPeerError                  expired, or not valid yet
         RevokedPeerError                  on its CA's list of revoked certificates, or no valid list
+        UnknownExtensionError             a critical extension, or a policy, that is not known
         RefusedByPeerError                the peer does not accept us, and says so
       UnauthorizedError                   (AuthenticationError) who it is, is not who it should be
         WrongNameError                    the peer has another name than the target
@@ -68,6 +69,7 @@ __all__ = [
     "TokenTooEarlyError",
     "TokenTooLateError",
     "UnauthorizedError",
+    "UnknownExtensionError",
     "UntrustedPeerError",
     "WrongNameError",
 ]
@@ -233,6 +235,13 @@ class RevokedPeerError(InvalidCredentialsError):
     """A certificate of the peer is revoked, or its CA's list of revoked ones is not valid."""
 
 
+class UnknownExtensionError(InvalidCredentialsError):
+    """A certificate of the peer has a critical extension, or a proxy's policy, unknown to GSI.
+
+    `SecurityContext.set_option` can say that the program looks at it itself.
+    """
+
+
 class RefusedByPeerError(InvalidCredentialsError):
     """The peer does not accept us: its alert says so."""
 
@@ -276,6 +285,7 @@ _SUPPLEMENTARY: tuple[tuple[int, type[GSSError]], ...] = (
 )
 # GSI has one major status for most of what can happen; what it was is in the words of its chain.
 _WORDS: tuple[tuple[str, type[GSSError]], ...] = (
+    (r"SSL routines: \S+ alert ", RefusedByPeerError),
     (r"not accept limited prox", LimitedProxyError),
     (r"do(?:es)? not match", WrongNameError),
     (r"Valid credentials could not be found|Error with credential", MissingCredentialsError),
@@ -283,7 +293,7 @@ _WORDS: tuple[tuple[str, type[GSSError]], ...] = (
     (r"has expired|not yet valid|certificate expired|is not valid yet", ExpiredPeerError),
     (r"[Cc]an(?:no|')t (?:get|find) the local (?:trusted CA|issuer)|self.signed certificate|"
      r"unable to get (?:local )?issuer|signing policy|Untrusted|unknown ca\b|OLD GAA", UntrustedPeerError),
-    (r"alert", RefusedByPeerError),
+    (r"unknown critical extension", UnknownExtensionError),
     (r"wrong version number|unexpected message|bad record|decryption failed|length mismatch|"
      r"unexpected eof|http request|packet length|record layer|bad signature|decode error|"
      r"bad extension|digest check failed|unsupported protocol|excessive message|"

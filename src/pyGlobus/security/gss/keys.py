@@ -1,0 +1,50 @@
+"""Keys that are made because a peer asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..._native import lib
+from .errors import GSSError, InvalidCredentialsError
+
+__all__ = ["LARGEST_KEY", "SMALLEST_KEY", "key_bits", "require_bearable", "require_delegable"]
+
+SMALLEST_KEY = 1024
+LARGEST_KEY = 8192
+"""Bits.  GSI makes the key of a delegated proxy as long as the peer's own, in any number of
+minutes."""
+
+
+def key_bits(certificate: bytes) -> int:
+    """Bits of the key of a certificate in DER; negative when it is not an RSA key."""
+    bits: int = lib.cog_certificate_key_bits(certificate, len(certificate))
+    return bits
+
+
+def require_bearable(chain: Sequence[bytes]) -> None:
+    """Raise for a peer whose delegation would keep us busy for minutes.
+
+    Raises:
+        InvalidCredentialsError: its key is longer than `LARGEST_KEY`.
+    """
+    bits = abs(key_bits(chain[0])) if chain else 0
+    if bits > LARGEST_KEY:
+        raise InvalidCredentialsError(f"the peer's key of {bits} bits is too large to go with")
+
+
+def require_delegable(chain: Sequence[bytes]) -> None:
+    """Raise for a peer whose delegation would give a key that protects nothing.
+
+    Raises:
+        GSSError: it has no certificate, or its key is not an RSA key of a reasonable size.
+    """
+    if not chain:
+        raise GSSError("an anonymous peer has nothing to delegate")
+    require_bearable(chain)
+    bits = key_bits(chain[0])
+    if bits < SMALLEST_KEY:
+        kind = f"an RSA key of {bits} bits" if bits > 0 else "no RSA key"
+        raise GSSError(
+            f"the peer has {kind}: the delegated proxy, whose key GSI makes as long as the "
+            "peer's, would protect nothing"
+        )
