@@ -356,7 +356,11 @@ class Credential:
         major = lib.cog_cred_to_gss(self._handle, minor, credential)
         if major != lib.GSS_S_COMPLETE:
             causes = take_error(lib.globus_error_get(minor[0]))
-            reason = causes[-1].message if causes else "no reason given"
+            reason = (
+                causes[-1].message
+                if causes
+                else "its key does not belong to it, or the certificates behind the proxy are missing"
+            )
             raise CredentialError(
                 f"{self.subject} cannot be used: {reason}",
                 code=major,

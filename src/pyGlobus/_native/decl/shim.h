@@ -78,9 +78,18 @@ gss_OID cog_gss_nt_host_ip(void);
 OM_uint32 cog_gss_to_cred(
     gss_cred_id_t credential, OM_uint32 *minor, globus_gsi_cred_handle_t *handle);
 void cog_gss_release_secret(gss_buffer_t buffer);
-void *cog_proxy_cert_info_new(
-    const char *language, const unsigned char *policy, int length, long path_length);
-void cog_proxy_cert_info_free(void *info);
+int cog_cred_holds(globus_gsi_cred_handle_t handle);
+globus_result_t cog_cred_read_pem(
+    const char *pem, size_t length, globus_gsi_cred_handle_t *handle);
+globus_result_t cog_request_new(
+    int bits, globus_gsi_proxy_handle_t *handle, gss_buffer_t request);
+globus_result_t cog_request_sign(
+    globus_gsi_cred_handle_t issuer, const unsigned char *request, size_t length, int limited,
+    const char *language, const unsigned char *policy, int policy_length, long path_length,
+    int minutes, gss_buffer_t answer);
+globus_result_t cog_request_assemble(
+    globus_gsi_proxy_handle_t handle, const unsigned char *answer, size_t length,
+    globus_gsi_cred_handle_t *credential);
 int cog_register_oid(const char *oid);
 int cog_certificate_key_bits(const unsigned char *der, size_t length);
 

@@ -104,10 +104,25 @@ gss_OID cog_gss_nt_host_ip(void);               /* GLOBUS_GSS_C_NT_HOST_IP, whos
 OM_uint32 cog_gss_to_cred(
     gss_cred_id_t credential, OM_uint32 *minor, globus_gsi_cred_handle_t *handle);
 void cog_gss_release_secret(gss_buffer_t buffer);       /* overwrites it before */
-/* What gss_init_delegation() takes as the proxyCertInfo extension; NULL: not an OID. */
-void *cog_proxy_cert_info_new(
-    const char *language, const unsigned char *policy, int length, long path_length);
-void cog_proxy_cert_info_free(void *info);
+/* 1: the key belongs to the certificate; 2: whose it is can be told, from the certificate or the
+ * chain: GSI reads what is not there otherwise.  3 is good. */
+int cog_cred_holds(globus_gsi_cred_handle_t handle);
+/* Certificate, key and chain from PEM. */
+globus_result_t cog_cred_read_pem(
+    const char *pem, size_t length, globus_gsi_cred_handle_t *handle);
+/* A delegation by hand: a key and a request for a proxy, in DER; ... */
+globus_result_t cog_request_new(
+    int bits, globus_gsi_proxy_handle_t *handle, gss_buffer_t request);
+/* ... the answer of who delegates: the proxy, its issuer and the chain, in DER.  `policy` is for
+ * a restricted proxy, `language` NULL for none, `path_length` negative for none; ... */
+globus_result_t cog_request_sign(
+    globus_gsi_cred_handle_t issuer, const unsigned char *request, size_t length, int limited,
+    const char *language, const unsigned char *policy, int policy_length, long path_length,
+    int minutes, gss_buffer_t answer);
+/* ... and the credential from the answer. */
+globus_result_t cog_request_assemble(
+    globus_gsi_proxy_handle_t handle, const unsigned char *answer, size_t length,
+    globus_gsi_cred_handle_t *credential);
 /* Makes OpenSSL know an OID, so that it can be told from others; 0: not an OID. */
 int cog_register_oid(const char *oid);
 /* Bits of the key of a certificate in DER; negative when it is no RSA key, 0: not a certificate. */

@@ -160,12 +160,12 @@ class SecurityContext:
     def _own(self) -> None:
         handle = ffi.new("gss_ctx_id_t *")
         # what C goes on pointing to: the credential, the OIDs of extensions
-        kept = (self._kept, self._creds)
+        kept = self._kept
         self._handle = handle
 
         def free() -> None:
             lib.gss_delete_sec_context(ffi.new("OM_uint32 *"), handle, ffi.NULL)
-            del kept[0][:]
+            kept.clear()
 
         owned(self, free)
 
@@ -249,7 +249,11 @@ class SecurityContext:
                 except InvalidTokenError as error:
                     self._fail(str(error))
                     raise
-            self._started = True
+            if not self._started:
+                self._started = True
+                if self._creds is None and not self._flags & RequirementFlag.anonymity:
+                    self._creds = Credentials(usage=self.usage)
+                self._kept.append(self._creds)
             return self._step(token)
 
     def _step(self, token: ReadableBuffer | None) -> bytes | None:
@@ -610,7 +614,7 @@ class SecurityContext:
         policy: Policy | None = None,
         path_length: int | None = None,
     ) -> Delegation:
-        """Give the peer a proxy, now that the context is up (gss_init_delegation).
+        """Give the peer a proxy, now that the context is up (as gss_init_delegation does).
 
         Either side of the context may give one.
 
@@ -618,9 +622,7 @@ class SecurityContext:
             creds: what to make the proxy of; None: the context's own.
             lifetime: seconds, rounded up to minutes; None: as long as `creds`.
             limited: a limited proxy.
-            policy: restrict the peer by a policy (RFC 3820, 3.8.2).  GSI drops the policy of a
-                delegated proxy; so one more proxy is made, here, that has the policy, and the
-                peer's is made of that: whoever honours the policy looks at the whole chain.
+            policy: restrict the proxy by a policy (RFC 3820, 3.8.2).
             path_length: how many more proxies may be made from it, 1 or more; None: no limit.
 
         Returns:
@@ -633,7 +635,10 @@ class SecurityContext:
         )  # fmt: skip
 
     def accept_delegation(self) -> Delegation:
-        """Take a proxy that the peer gives, now that the context is up (gss_accept_delegation).
+        """Take a proxy that the peer gives, now that the context is up.
+
+        The other side may be gss_init_delegation's, and this one does what gss_accept_delegation
+        does.
 
         Returns:
             Whose `step` takes the peer's first token, and whose `creds` are the proxy at the end.
@@ -646,14 +651,15 @@ class SecurityContext:
         return self._creds or Credentials(usage=self.usage)
 
     @contextlib.contextmanager
-    def delegating(self) -> Iterator[Any]:
+    def delegating(self) -> Iterator[Self]:
         """For this package: the context for a step of a delegation, and its end if that fails."""
         with self._lock:
             self._require_complete()
             try:
-                yield self._handle[0]
+                yield self
             except GSSError as error:
-                self._fail(str(error))
+                if self._failure is None:
+                    self._fail(str(error))
                 raise
 
     # --- taking it elsewhere, and its end --------------------------------------------------

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn, Self
 
+from ..._core.errors import Concept, check
 from ..._core.handles import owned
 from ..._core.runtime import runtime
 from ..._native import ffi, lib
 from ..credential import Credential
-from .buffers import input_buffer, oid_set, output_buffer, take_oids, take_set
-from .errors import check_status
+from .buffers import oid_set, output_buffer, take_oids, take_set
+from .errors import MissingCredentialsError, check_status
 from .flags import Usage
 from .names import Name
 from .oids import OID, MechType
@@ -80,7 +81,7 @@ class Credentials:
 
         Args:
             base: a `pyGlobus.security.Credential`, or other `Credentials`, to be used here.
-            token: what `export` gave (gss_import_cred).
+            token: what `export` gave (as gss_import_cred takes it).
             name: otherwise: whose; None: whoever GSI finds (gss_acquire_cred).
             lifetime: seconds that it should last; GSI does not look at it.
             mechs: at most one of `MechType`.
@@ -155,6 +156,7 @@ class Credentials:
     ) -> None:
         if usage not in _USAGES:
             raise ValueError(f"usage is {usage!r}: 'initiate', 'accept' or 'both'")
+        _require_whole_default()
         wanted, kept = oid_set(list(mechs)) if mechs is not None else (ffi.NULL, None)
         minor, handle = ffi.new("OM_uint32 *"), ffi.new("gss_cred_id_t *")
         major = lib.gss_acquire_cred(
@@ -176,12 +178,13 @@ class Credentials:
         form = ExportForm.MECH_SPECIFIC if token[:16] == b"X509_USER_PROXY=" else ExportForm.OPAQUE
         if not token:
             raise ValueError("an empty token")
-        minor, handle = ffi.new("OM_uint32 *"), ffi.new("gss_cred_id_t *")
-        buffer, pinned = input_buffer(token)
-        major = lib.gss_import_cred(minor, handle, ffi.NULL, form, buffer, 0, ffi.NULL)
-        del pinned
-        check_status(major, minor, "cannot import credentials")
-        self._own(handle)
+        if form is ExportForm.MECH_SPECIFIC:
+            path = os.fsdecode(token.split(b"=", 1)[1])
+            self._kept = Credential.load(path)
+        else:
+            # as gss_import_cred would; that one crashes at a proxy without its chain
+            self._kept = _read(token)
+        self._handle = ffi.new("gss_cred_id_t *", self._kept.gss())
 
     # --- looking at them -------------------------------------------------------------------
 
@@ -287,6 +290,35 @@ class Credentials:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Credentials cannot be pickled: they hold a private key")
+
+
+def _read(pem: bytes) -> Credential:
+    handle = ffi.new("globus_gsi_cred_handle_t *")
+    check(
+        lib.cog_cred_read_pem(pem, len(pem), handle),
+        "cannot import credentials",
+        {Concept.OTHER: MissingCredentialsError, Concept.CREDENTIAL: MissingCredentialsError},
+    )
+    return Credential(handle[0])
+
+
+def _require_whole_default() -> None:
+    """Raise when what GSI finds is a proxy without its chain, at which gss_acquire_cred crashes."""
+    runtime.activate("GSI_CREDENTIAL")
+    handle = ffi.new("globus_gsi_cred_handle_t *")
+    check(lib.globus_gsi_cred_handle_init(handle, ffi.NULL), "credential handle")
+    try:
+        result = lib.globus_gsi_cred_read(handle[0], ffi.NULL)
+        if result != lib.GLOBUS_SUCCESS:
+            lib.globus_object_free(lib.globus_error_get(result))  # gss_acquire_cred says it
+        elif lib.cog_cred_holds(handle[0]) != 3:
+            raise MissingCredentialsError(
+                "the credential that GSI finds has a key that is not its own, or lacks the "
+                "certificates behind the proxy",
+                hint="make a new proxy with 'cogkit proxy init'",
+            )
+    finally:
+        lib.globus_gsi_cred_handle_destroy(handle[0])
 
 
 def indicate_mechs() -> set[OID]:

@@ -1,19 +1,25 @@
-"""`Delegation`: a proxy for the peer over a context that is up (GFD.24, gss_init_delegation)."""
+"""`Delegation`: a proxy for the peer over a context that is up (GFD.24).
+
+On the wire this is what gss_init_delegation and gss_accept_delegation do, and each side works with
+them at the other.  The steps are made here, since GCT's (6.2) drop the policy of a restricted
+proxy, crash at an answer without a chain, and make the new key as long as the peer's, however long
+or short that is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..._core.errors import Concept, check
+from ..._core.handles import owned
 from ..._native import ffi, lib
 from ..credential import Credential
-from ..proxy import Policy, create_proxy
-from .buffers import input_buffer, oid_set, output_buffer, take
+from ..proxy import Policy
+from .buffers import output_buffer, take
 from .creds import Credentials
-from .errors import GSSError, gss_error
-from .flags import RequirementFlag
-from .keys import require_delegable
-from .oids import PROXY_CERT_INFO
-from .records import require_whole
+from .errors import GSSError, InvalidTokenError
+from .keys import key_bits
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -22,9 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Delegation"]
 
-_CONTINUE = 1
-_INHERIT_ALL = b"1.3.6.1.5.5.7.21.1"
+_ERRORS = {Concept.OTHER: GSSError, Concept.AUTHENTICATION: GSSError, Concept.CREDENTIAL: GSSError}
+_LONGEST_ANSWER = 1 << 18
 _BITS = 2048
+_MOST_BITS = 4096
 
 
 class Delegation:
@@ -51,19 +58,21 @@ class Delegation:
         if limited and (policy is not None or path_length is not None):
             raise ValueError("a limited proxy has no policy and no path length of its own")
         if path_length is not None and path_length < 1:
-            raise ValueError(
-                f"path_length is {path_length}: GSI knows no other limit than 1 or more"
-            )
+            raise ValueError(f"path_length is {path_length}: GSI writes 1 or more, or no limit")
+        if policy is not None and not lib.cog_register_oid(policy.language.encode()):
+            raise ValueError(f"not a policy language: {policy.language!r}")
         self._context = context
         self._accept = accept
-        self._given = creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
-        self._lifetime = lifetime or 0
-        self._flags = int(RequirementFlag.limited_delegation) if limited else 0
+        self._giver = creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
+        self._minutes = -(-(lifetime or 0) // 60)
+        self._limited = limited
         self._policy = policy
         self._path_length = path_length
         self._started = False
         self._complete = False
         self._creds: Credentials | None = None
+        self._request: Any = None
+        self._answer = bytearray()
 
     @property
     def complete(self) -> bool:
@@ -89,81 +98,94 @@ class Delegation:
             raise GSSError("the delegation is complete: there is no further step")
         if (token is None) != (not self._accept and not self._started):
             raise TypeError("only the first step of the side that gives takes no token")
-        if token is not None:
-            require_whole(token)
-        with self._context.delegating() as handle:
-            if self._accept and not self._started:
-                require_delegable(self._context.peer_certificates)
-            if self._policy is not None and not self._started:
-                self._restrict(self._policy)
+        with self._context.delegating() as context:
+            message = b"" if token is None else context.decrypt(token)
+            if self._accept:
+                step = self._take_proxy if self._started else self._ask
+            else:
+                step = self._sign if self._started else self._begin
             self._started = True
-            return self._accept_step(handle, token) if self._accept else self._init(handle, token)
+            return step(message)
 
-    def _init(self, handle: Any, token: ReadableBuffer | None) -> bytes | None:
-        minor, out = ffi.new("OM_uint32 *"), output_buffer()
-        given, pinned = (ffi.NULL, None) if token is None else input_buffer(token)
-        info = self._info()
-        try:
-            oids, kept = (ffi.NULL, None) if info == ffi.NULL else oid_set([PROXY_CERT_INFO])
-            # C looks for a pointer where the octets of the extension would be
-            element = ffi.new("gss_buffer_desc *", {"length": 1, "value": info})
-            members = ffi.new("gss_buffer_set_desc *", {"count": 1, "elements": element})
-            major = lib.gss_init_delegation(
-                minor,
-                handle,
-                ffi.NULL if self._given is None else self._given.handle(),
-                ffi.NULL,
-                oids,
-                ffi.NULL if info == ffi.NULL else members,
-                given,
-                self._flags,
-                self._lifetime,
-                out,
-            )
-            del kept
-        finally:
-            if info != ffi.NULL:
-                lib.cog_proxy_cert_info_free(info)
-        del pinned
-        return self._outcome(major, minor, take(out), "cannot delegate")
+    # --- the side that gives -----------------------------------------------------------------
 
-    def _info(self) -> Any:
-        if self._path_length is None:
-            return ffi.NULL
-        return lib.cog_proxy_cert_info_new(_INHERIT_ALL, ffi.NULL, 0, self._path_length)
+    def _begin(self, message: bytes) -> bytes:
+        return self._context.encrypt(b"D")
 
-    def _restrict(self, policy: Policy) -> None:
-        """GSI drops a policy that it is given for the proxy: so what signs that has the policy."""
-        giver = self._given or self._context.own_creds()
-        issuer = giver.credential
-        restricted = create_proxy(
-            issuer,
-            policy=policy,
-            lifetime=issuer.time_left,
-            bits=max(issuer.key_bits, _BITS) if issuer.key_type == "RSA" else _BITS,
+    def _sign(self, request: bytes) -> bytes:
+        giver = self._giver or self._context.own_creds()
+        policy = self._policy
+        answer = output_buffer()
+        check(
+            lib.cog_request_sign(
+                giver.credential.handle(),
+                request,
+                len(request),
+                int(self._limited),
+                ffi.NULL if policy is None else policy.language.encode(),
+                ffi.NULL if policy is None else policy.text,
+                0 if policy is None else len(policy.text),
+                -1 if self._path_length is None else self._path_length,
+                self._minutes,
+                answer,
+            ),
+            "cannot delegate",
+            _ERRORS,
         )
-        self._given = Credentials(restricted)
+        self._complete = True
+        # GSI's reader expects each certificate in a record of its own
+        return b"".join(map(self._context.encrypt, _certificates(take(answer))))
 
-    def _accept_step(self, handle: Any, token: ReadableBuffer | None) -> bytes | None:
-        minor, out = ffi.new("OM_uint32 *"), output_buffer()
-        assert token is not None
-        given, pinned = input_buffer(token)
-        creds = ffi.new("gss_cred_id_t *")
-        major = lib.gss_accept_delegation(
-            minor, handle, ffi.NULL, ffi.NULL, given, 0, 0, ffi.NULL, creds, ffi.NULL, out
+    # --- the side that takes -------------------------------------------------------------------
+
+    def _ask(self, message: bytes) -> bytes:
+        if message != b"D":
+            raise InvalidTokenError("the peer does not begin a delegation")
+        chain = self._context.peer_certificates
+        if not chain:
+            raise GSSError("an anonymous peer has nothing to delegate")
+        handle, request = ffi.new("globus_gsi_proxy_handle_t *"), output_buffer()
+        bits = min(max(key_bits(chain[0]), _BITS), _MOST_BITS)
+        check(lib.cog_request_new(bits, handle, request), "no request for a proxy", _ERRORS)
+        self._request = handle
+        owned(self, lambda: lib.globus_gsi_proxy_handle_destroy(handle[0]))
+        return self._context.encrypt(take(request))
+
+    def _take_proxy(self, answer: bytes) -> None:
+        self._answer += answer
+        if len(self._answer) > _LONGEST_ANSWER:
+            raise InvalidTokenError(f"a chain of more than {_LONGEST_ANSWER} octets")
+        handle = ffi.new("globus_gsi_cred_handle_t *")
+        whole = bytes(self._answer)
+        check(
+            lib.cog_request_assemble(self._request[0], whole, len(whole), handle),
+            "no delegated credential",
+            _ERRORS,
         )
-        del pinned
-        if creds[0] != ffi.NULL:
-            self._creds = Credentials.from_c(creds)
-        return self._outcome(major, minor, take(out), "no delegated credential")
-
-    def _outcome(self, major: int, minor: Any, token: bytes, what: str) -> bytes | None:
-        if major & ~_CONTINUE:
-            raise gss_error(major, minor[0], what, token=token)
-        # C says that it is to go on with a proxy that is complete
-        self._complete = self._creds is not None if self._accept else not major & _CONTINUE
-        return token or None
+        credential = Credential(handle[0])
+        holds = lib.cog_cred_holds(handle[0])
+        if not holds & 1:
+            raise InvalidTokenError("the delegated proxy is not of the key that was made for it")
+        if holds & 2:
+            self._creds = Credentials(credential)
+            self._complete = True
+        # else: gss_assist carries each record as a token, and the rest of the chain is to come
 
     def __repr__(self) -> str:
         side = "accept" if self._accept else "initiate"
         return f"<Delegation {side}, {'complete' if self._complete else 'begun'}>"
+
+
+def _certificates(der: bytes) -> Iterator[bytes]:
+    """Each of several values in DER that follow one another."""
+    offset = 0
+    while offset < len(der):
+        octets = der[offset + 1] & 0x7F if der[offset + 1] & 0x80 else 0
+        size = (
+            int.from_bytes(der[offset + 2 : offset + 2 + octets], "big")
+            if octets
+            else der[offset + 1]
+        )
+        end = offset + 2 + octets + size
+        yield der[offset:end]
+        offset = end

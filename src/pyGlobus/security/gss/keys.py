@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._native import lib
-from .errors import GSSError, InvalidCredentialsError
+from .errors import InvalidCredentialsError
 
-__all__ = ["LARGEST_KEY", "SMALLEST_KEY", "key_bits", "require_bearable", "require_delegable"]
+__all__ = ["LARGEST_KEY", "SMALLEST_KEY", "key_bits", "require_bearable"]
 
 SMALLEST_KEY = 1024
 LARGEST_KEY = 8192
-"""Bits.  GSI makes the key of a delegated proxy as long as the peer's own, in any number of
+"""Bits.  At a context that delegates, GSI makes a key as long as the peer's, in any number of
 minutes."""
 
 
@@ -30,21 +30,3 @@ def require_bearable(chain: Sequence[bytes]) -> None:
     bits = abs(key_bits(chain[0])) if chain else 0
     if bits > LARGEST_KEY:
         raise InvalidCredentialsError(f"the peer's key of {bits} bits is too large to go with")
-
-
-def require_delegable(chain: Sequence[bytes]) -> None:
-    """Raise for a peer whose delegation would give a key that protects nothing.
-
-    Raises:
-        GSSError: it has no certificate, or its key is not an RSA key of a reasonable size.
-    """
-    if not chain:
-        raise GSSError("an anonymous peer has nothing to delegate")
-    require_bearable(chain)
-    bits = key_bits(chain[0])
-    if bits < SMALLEST_KEY:
-        kind = f"an RSA key of {bits} bits" if bits > 0 else "no RSA key"
-        raise GSSError(
-            f"the peer has {kind}: the delegated proxy, whose key GSI makes as long as the "
-            "peer's, would protect nothing"
-        )

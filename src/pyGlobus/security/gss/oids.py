@@ -145,8 +145,6 @@ class Option(enum.Enum):
 
 RESTRICTIONS = OID.from_int_seq("1.3.6.1.5.5.7.1.14")
 """The extension of a proxy that holds its policy (RFC 3820, 3.8)."""
-PROXY_CERT_INFO = OID.from_int_seq("1.3.6.1.4.1.3536.1.1.1.6")
-"""The same, as gss_init_delegation knows it (gss_proxycertinfo_extension)."""
 CERT_CHAIN = OID.from_int_seq("1.3.6.1.4.1.3536.1.1.1.8")
 TLS_VERSION = OID.from_int_seq("1.3.6.1.4.1.3536.1.1.1.11")
 TLS_CIPHER = OID.from_int_seq("1.3.6.1.4.1.3536.1.1.1.12")
