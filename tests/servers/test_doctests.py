@@ -38,6 +38,12 @@ MODULES = [
     "pyGlobus.rsl.request",
     "pyGlobus.rsl.tree",
     "pyGlobus.security",
+    "pyGlobus.security.gss",
+    "pyGlobus.security.gss.assist",
+    "pyGlobus.security.gss.creds",
+    "pyGlobus.security.gss.names",
+    "pyGlobus.security.gss.oids",
+    "pyGlobus.security.gss.transport",
 ]
 
 

@@ -359,7 +359,7 @@ class Credential:
             reason = (
                 causes[-1].message
                 if causes
-                else "its key does not belong to it, or the certificates behind the proxy are missing"
+                else "its key is not its own, or the certificates behind the proxy are missing"
             )
             raise CredentialError(
                 f"{self.subject} cannot be used: {reason}",

@@ -91,6 +91,7 @@ globus_result_t cog_request_assemble(
     globus_gsi_proxy_handle_t handle, const unsigned char *answer, size_t length,
     globus_gsi_cred_handle_t *credential);
 int cog_register_oid(const char *oid);
+const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token);
 int cog_certificate_key_bits(const unsigned char *der, size_t length);
 
 /* pump */

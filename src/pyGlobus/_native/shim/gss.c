@@ -291,6 +291,26 @@ int cog_register_oid(const char *oid)
     return nid;
 }
 
+const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token)
+{
+    gss_buffer_desc out = GSS_C_EMPTY_BUFFER;
+    OM_uint32 minor = 0;
+    unsigned long error;
+
+    /* what is unwrapped, an alert has none of; it is not ours to free after an error */
+    if (gss_unwrap(&minor, context, token, &out, NULL, NULL) != GSS_S_COMPLETE)
+    {
+        globus_object_free(globus_error_get((globus_result_t) minor));
+    }
+    else
+    {
+        gss_release_buffer(&minor, &out);
+    }
+    error = ERR_peek_last_error();
+    ERR_clear_error();
+    return error ? ERR_reason_error_string(error) : NULL;
+}
+
 int cog_certificate_key_bits(const unsigned char *der, size_t length)
 {
     X509 *certificate = d2i_X509(NULL, &der, (long) length);

@@ -125,6 +125,8 @@ globus_result_t cog_request_assemble(
     globus_gsi_cred_handle_t *credential);
 /* Makes OpenSSL know an OID, so that it can be told from others; 0: not an OID. */
 int cog_register_oid(const char *oid);
+/* OpenSSL's word for an alert, which gss_unwrap() takes for the end of the stream; NULL: none. */
+const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token);
 /* Bits of the key of a certificate in DER; negative when it is no RSA key, 0: not a certificate. */
 int cog_certificate_key_bits(const unsigned char *der, size_t length);
 

@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from ..._core.handles import owned
+from ..._core.errors import text_of
 from ..._core.runtime import runtime
 from ..._native import ffi, lib
 from ..credential import Credential
-from .buffers import input_buffer, oid_set, output_buffer, take, take_set
-from .creds import Credentials, seconds_left
+from .buffers import input_buffer, oid_set, output_buffer, take
+from .creds import Credentials
 from .delegation import Delegation
 from .errors import (
     BadChannelBindingsError,
     EncryptionNotUsed,
     GSSError,
     InvalidTokenError,
-    MissingContextError,
+    OperationUnavailableError,
+    RefusedByPeerError,
     UnauthorizedError,
     check_status,
     gss_error,
 )
 from .flags import DEFAULT_FLAGS, RequirementFlag, Usage
 from .keys import SMALLEST_KEY, require_bearable
+from .messages import Messages
 from .names import Name, require_mech
-from .oids import CERT_CHAIN, OID, RESTRICTIONS, TLS_CIPHER, TLS_VERSION, Option
-from .records import LARGEST_MESSAGE, LARGEST_TOKEN, require_whole
+from .oids import CERT_CHAIN, OID, RESTRICTIONS, Option
+from .records import LARGEST_TOKEN, is_alert, require_whole
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from ..proxy import Policy
 
-__all__ = ["SecurityContext", "UnwrapResult", "WrapResult"]
+__all__ = ["SecurityContext"]
 
 _GIVEN_BY_REQUEST = (
     RequirementFlag.delegate_to_peer
@@ -56,32 +57,10 @@ def _as_gsi_compares(oid: OID) -> OID:
     return OID(elements=bytes([6, len(oid.elements)]) + oid.elements)
 
 
-class WrapResult(NamedTuple):
-    """What `SecurityContext.wrap` gives."""
-
-    message: bytes
-    encrypted: bool
-
-
-class UnwrapResult(NamedTuple):
-    """What `SecurityContext.unwrap` gives."""
-
-    message: bytes
-    encrypted: bool
-    qop: int
-
-
-class SecurityContext:
+class SecurityContext(Messages):
     """One side of a security context.
 
-    Tokens go back and forth until both sides are `complete`:
-
-    >>> client = SecurityContext(name=None, usage="initiate")
-    >>> server = SecurityContext(usage="accept")
-    >>> token = client.step()
-    >>> while token:
-    ...     side = server if side_is_client(client, server) else client
-    ...     token = side.step(token)
+    Tokens go back and forth until both sides are `complete`; the module's page shows it.
 
     A context is used by one thread at a time: its own lock sees to that.  It is closed by
     `close()`, or at the end of a ``with`` block, or when it is forgotten.
@@ -127,15 +106,10 @@ class SecurityContext:
             )
         require_mech(mech)
         runtime.activate("GSI_GSSAPI", "GSI_CREDENTIAL", "GSI_PROXY")
-        self._lock = threading.RLock()
-        self._complete = False
-        self._failure: str | None = None
-        self._started = False
-        self._token_due = False
-        self._kept: list[Any] = []
-        self._delegated: Credentials | None = None
         self._seen = False
-        self._creds = creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
+        self._creds = (
+            creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
+        )
         if usage is None:
             if self._creds is not None and self._creds.usage != "both":
                 usage = self._creds.usage
@@ -145,29 +119,15 @@ class SecurityContext:
             raise ValueError(f"usage is {usage!r}: 'initiate' or 'accept'")
         if usage == "accept" and (name is not None or mech is not None or lifetime is not None):
             raise TypeError("name, mech and lifetime are for a context that initiates")
-        self.usage: Usage = usage
+        super().__init__(usage)
         self._name = name
         self._lifetime = lifetime
         self._mech = mech
         self._flags = RequirementFlag(
             flags if flags is not None else DEFAULT_FLAGS if usage == "initiate" else 0
         )
-        self._actual = RequirementFlag(0)
-        self._own()
         if token is not None:
             self._import(token)
-
-    def _own(self) -> None:
-        handle = ffi.new("gss_ctx_id_t *")
-        # what C goes on pointing to: the credential, the OIDs of extensions
-        kept = self._kept
-        self._handle = handle
-
-        def free() -> None:
-            lib.gss_delete_sec_context(ffi.new("OM_uint32 *"), handle, ffi.NULL)
-            kept.clear()
-
-        owned(self, free)
 
     # --- before it is up -----------------------------------------------------------------------
 
@@ -254,6 +214,8 @@ class SecurityContext:
                 if self._creds is None and not self._flags & RequirementFlag.anonymity:
                     self._creds = Credentials(usage=self.usage)
                 self._kept.append(self._creds)
+            elif self._seen and token is not None and is_alert(token):
+                self._refused(token)
             return self._step(token)
 
     def _step(self, token: ReadableBuffer | None) -> bytes | None:
@@ -302,14 +264,21 @@ class SecurityContext:
             return told & ~_GIVEN_BY_REQUEST | self._flags & _GIVEN_BY_REQUEST
         return told
 
+    def _refused(self, alert: ReadableBuffer) -> None:
+        """An alert after our part of the handshake: GSI takes it for the octet that it awaits."""
+        buffer, pinned = input_buffer(alert)
+        reason = text_of(lib.cog_gss_alert(self._handle[0], buffer))
+        del pinned
+        self._fail("the peer has refused it")
+        raise RefusedByPeerError(f"the peer has refused the context: {reason or 'an alert'}")
+
     def _require_keys(self) -> None:
         """An acceptor makes a key as long as the peer's, when that delegates."""
-        if self.usage == "initiate":
-            return
         try:
             if not self._seen and (chain := self._inquire(CERT_CHAIN)):
                 self._seen = True
-                require_bearable(chain)
+                if self.usage == "accept":
+                    require_bearable(chain)
             if self._delegated is not None:
                 bits = self._delegated.credential.key_bits
                 if bits < SMALLEST_KEY:
@@ -324,284 +293,6 @@ class SecurityContext:
         if wanted and not self._actual & RequirementFlag.confidentiality:
             self._fail("no encryption")
             raise EncryptionNotUsed("confidentiality was asked for, and the context has none")
-
-    def _fail(self, why: str) -> None:
-        """Nothing can be done with the context any more."""
-        self._failure = why
-        self._complete = False
-        lib.gss_delete_sec_context(ffi.new("OM_uint32 *"), self._handle, ffi.NULL)
-
-    def _require_usable(self) -> None:
-        if self._failure is not None:
-            raise MissingContextError(f"the context is no more: {self._failure}")
-
-    def _require_complete(self) -> None:
-        self._require_usable()
-        if not self._complete:
-            raise MissingContextError("the context is not complete yet")
-
-    # --- what is known about it ------------------------------------------------------------
-
-    @property
-    def complete(self) -> bool:
-        """Whether this side is done; `step` may still have given something to send."""
-        return self._complete
-
-    @property
-    def actual_flags(self) -> RequirementFlag:
-        """What the context offers."""
-        self._require_complete()
-        return self._actual
-
-    @property
-    def locally_initiated(self) -> bool:
-        """Whether this is the initiator's side."""
-        return self.usage == "initiate"
-
-    @property
-    def delegated_creds(self) -> Credentials | None:
-        """The proxy that the initiator has delegated, at an acceptor."""
-        return self._delegated
-
-    @property
-    def lifetime(self) -> int:
-        """Seconds until the first of the certificates on both sides expires (gss_context_time)."""
-        with self._lock:
-            self._require_complete()
-            minor, left = ffi.new("OM_uint32 *"), ffi.new("OM_uint32 *")
-            check_status(
-                lib.gss_context_time(minor, self._handle[0], left), minor, "no lifetime"
-            )
-            return seconds_left(left[0])
-
-    def _names(self) -> tuple[Name | None, Name | None, Any]:
-        with self._lock:
-            self._require_complete()
-            minor = ffi.new("OM_uint32 *")
-            source, target = ffi.new("gss_name_t *"), ffi.new("gss_name_t *")
-            mech = ffi.new("gss_OID *")
-            check_status(
-                lib.gss_inquire_context(
-                    minor, self._handle[0], source, target, ffi.NULL, mech, ffi.NULL, ffi.NULL,
-                    ffi.NULL,
-                ),
-                minor,
-                "cannot inquire the context",
-            )  # fmt: skip
-            return Name.from_c(source), Name.from_c(target), OID.from_c(mech[0])
-
-    @property
-    def initiator_name(self) -> Name | None:
-        """Who has initiated it: the person behind a proxy (gss_inquire_context)."""
-        return self._names()[0]
-
-    @property
-    def target_name(self) -> Name | None:
-        """Who has accepted it."""
-        return self._names()[1]
-
-    @property
-    def peer_name(self) -> Name | None:
-        """The other side: `target_name` for an initiator, `initiator_name` for an acceptor."""
-        return self._names()[1 if self.locally_initiated else 0]
-
-    @property
-    def mech(self) -> OID | None:
-        """The mechanism, one of `MechType`."""
-        mech: OID | None = self._names()[2]
-        return mech
-
-    def inquire_by_oid(self, oid: OID) -> list[bytes]:
-        """What is known by an OID: for an X.509 extension, the peer's, DER.
-
-        (gss_inquire_sec_context_by_oid)
-        """
-        with self._lock:
-            self._require_complete()
-            return self._inquire(oid)
-
-    def _inquire(self, oid: OID) -> list[bytes]:
-        pointer, kept = oid.to_c()
-        minor, out = ffi.new("OM_uint32 *"), ffi.new("gss_buffer_set_t *")
-        check_status(
-            lib.gss_inquire_sec_context_by_oid(minor, self._handle[0], pointer, out),
-            minor,
-            f"cannot inquire {oid}",
-        )
-        del kept
-        return take_set(out)
-
-    @property
-    def peer_certificates(self) -> list[bytes]:
-        """The peer's chain, DER, its own certificate first; empty for an anonymous peer."""
-        return self.inquire_by_oid(CERT_CHAIN)
-
-    @property
-    def tls_version(self) -> str:
-        """``TLSv1.3``, ..."""
-        return self._text(TLS_VERSION)
-
-    @property
-    def cipher(self) -> str:
-        """The cipher suite, as OpenSSL calls it."""
-        return self._text(TLS_CIPHER)
-
-    def _text(self, oid: OID) -> str:
-        return b"".join(self.inquire_by_oid(oid)).rstrip(b"\0").decode()
-
-    # --- messages ------------------------------------------------------------------------------
-
-    def wrap(self, message: ReadableBuffer, encrypt: bool = True) -> WrapResult:
-        """Protect a message (gss_wrap).
-
-        GSI encrypts whether that is asked for or not: a message is one or more TLS records.
-
-        Args:
-            message: at least one octet: TLS has no empty ones.
-            encrypt: whether it has to be encrypted.
-
-        Raises:
-            ValueError: the message is empty, or longer than 1 GiB.
-            MissingContextError, ExpiredContextError.
-        """
-        size = memoryview(message).nbytes
-        if not 0 < size <= LARGEST_MESSAGE:
-            raise ValueError(f"a message has 1 to {LARGEST_MESSAGE} octets, not {size}")
-        with self._lock:
-            self._require_complete()
-            minor, out, state = ffi.new("OM_uint32 *"), output_buffer(), ffi.new("int *")
-            buffer, pinned = input_buffer(message)
-            major = lib.gss_wrap(
-                minor, self._handle[0], int(encrypt), lib.GSS_C_QOP_DEFAULT, buffer, state, out
-            )
-            del pinned
-            check_status(major, minor, "cannot wrap a message")
-            return WrapResult(take(out), bool(state[0]))
-
-    def unwrap(self, message: ReadableBuffer) -> UnwrapResult:
-        """Check what the peer has wrapped, and take it out (gss_unwrap).
-
-        Returns:
-            The message; it is empty where the peer has closed its side of the context.
-
-        Raises:
-            InvalidTokenError: damaged, cut off, repeated, or out of its order.  The context is of
-                no use then.
-            BadMICError: the signature of a message that is only signed is wrong.
-            MissingContextError, ExpiredContextError.
-        """
-        signed = require_whole(message)
-        with self._lock:
-            self._require_complete()
-            minor, out = ffi.new("OM_uint32 *"), output_buffer()
-            state, qop = ffi.new("int *"), ffi.new("gss_qop_t *")
-            buffer, pinned = input_buffer(message)
-            major = lib.gss_unwrap(minor, self._handle[0], buffer, out, state, qop)
-            del pinned
-            if major == lib.GSS_S_COMPLETE:
-                return UnwrapResult(take(out), bool(state[0]), int(qop[0]))
-            if signed:
-                take(out)
-                raise gss_error(major, minor[0], "cannot unwrap a message")
-            # what C leaves in `out` it has freed already
-            error = gss_error(major, minor[0], "cannot unwrap a message")
-            if error.routine_code == 12 << 16:
-                raise error
-            self._fail("a message of the peer was damaged, or out of its order")
-            raise InvalidTokenError(
-                error.msg, maj_code=major, min_code=minor[0], causes=error.causes,
-                hint="damaged, repeated, or out of its order",
-            )  # fmt: skip
-
-    def encrypt(self, message: ReadableBuffer) -> bytes:
-        """As `wrap`, and the message alone.
-
-        Raises:
-            EncryptionNotUsed: the context does not encrypt.
-        """
-        wrapped = self.wrap(message, encrypt=True)
-        if not wrapped.encrypted:
-            raise EncryptionNotUsed("the context does not encrypt")
-        return wrapped.message
-
-    def decrypt(self, message: ReadableBuffer) -> bytes:
-        """As `unwrap`, and the message alone.
-
-        Raises:
-            EncryptionNotUsed: the peer has signed the message, and not encrypted it.
-        """
-        told = self.unwrap(message)
-        if not told.encrypted and self._actual & RequirementFlag.confidentiality:
-            raise EncryptionNotUsed(
-                "the message was not encrypted", unwrapped_message=told.message
-            )
-        return told.message
-
-    def get_signature(self, message: ReadableBuffer) -> bytes:
-        """A signature of a message that goes its own way (gss_get_mic).
-
-        Both sides of a GSI context sign with one key, and number their signatures from 0: what
-        this side has signed would, sent back to it, pass as the peer's.  Where that matters, the
-        message has to say who speaks; `wrap` is not concerned.
-
-        Raises:
-            ValueError: the message is longer than 1 GiB.
-            MissingContextError, ExpiredContextError.
-        """
-        if memoryview(message).nbytes > LARGEST_MESSAGE:
-            raise ValueError(f"a message has at most {LARGEST_MESSAGE} octets")
-        with self._lock:
-            self._require_complete()
-            minor, out = ffi.new("OM_uint32 *"), output_buffer()
-            buffer, pinned = input_buffer(message)
-            major = lib.gss_get_mic(
-                minor, self._handle[0], lib.GSS_C_QOP_DEFAULT, buffer, out
-            )
-            del pinned
-            check_status(major, minor, "cannot sign a message")
-            return take(out)
-
-    def verify_signature(self, message: ReadableBuffer, mic: ReadableBuffer) -> int:
-        """Check a signature of the peer (gss_verify_mic).
-
-        Returns:
-            The quality of protection: 0, GSI has one.
-
-        Raises:
-            BadMICError: the signature does not belong to the message.
-            ExpiredTokenError: it was checked before, or is older than one that was.
-            TokenTooEarlyError: one before it is missing.
-            InvalidTokenError: it is not a signature.
-        """
-        with self._lock:
-            self._require_complete()
-            minor, qop = ffi.new("OM_uint32 *"), ffi.new("gss_qop_t *")
-            buffer, pinned = input_buffer(message)
-            signature, pinned_too = input_buffer(mic)
-            major = lib.gss_verify_mic(minor, self._handle[0], buffer, signature, qop)
-            del pinned, pinned_too
-            check_status(major, minor, "the signature does not hold")
-            return int(qop[0])
-
-    def get_wrap_size_limit(self, desired_output_size: int, encrypted: bool = True) -> int:
-        """The longest message whose wrapped form has at most so many octets.
-
-        (gss_wrap_size_limit)
-        """
-        if not 0 <= desired_output_size < 1 << 31:
-            raise ValueError(f"a size of {desired_output_size}")
-        with self._lock:
-            self._require_complete()
-            minor, size = ffi.new("OM_uint32 *"), ffi.new("OM_uint32 *")
-            check_status(
-                lib.gss_wrap_size_limit(
-                    minor, self._handle[0], int(encrypted), lib.GSS_C_QOP_DEFAULT,
-                    desired_output_size, size,
-                ),
-                minor,
-                "no size limit",
-            )  # fmt: skip
-            return seconds_left(size[0])
 
     # --- delegation ----------------------------------------------------------------------------
 
@@ -662,6 +353,13 @@ class SecurityContext:
                     self._fail(str(error))
                 raise
 
+    @contextlib.contextmanager
+    def inquired(self) -> Iterator[Any]:
+        """For this package: the `gss_ctx_id_t`, complete, and nobody else's meanwhile."""
+        with self._lock:
+            self._require_complete()
+            yield self._handle[0]
+
     # --- taking it elsewhere, and its end --------------------------------------------------
 
     def process_token(self, token: ReadableBuffer) -> None:
@@ -701,8 +399,6 @@ class SecurityContext:
             buffer, pinned = input_buffer(token)
             lib.gss_process_context_token(ffi.new("OM_uint32 *"), self._handle[0], buffer)
             del pinned
-        from .errors import OperationUnavailableError
-
         raise OperationUnavailableError("GSI has no tokens for a context that is up")
 
     def close(self) -> bytes:

@@ -16,7 +16,7 @@ from .buffers import oid_set, output_buffer, take_oids, take_set
 from .errors import MissingCredentialsError, check_status
 from .flags import Usage
 from .names import Name
-from .oids import OID, MechType
+from .oids import OID
 
 __all__ = [
     "AcquireCredResult",
@@ -93,6 +93,7 @@ class Credentials:
         """
         runtime.activate("GSI_GSSAPI")
         self._kept: Any = None
+        self._handle: Any
         if isinstance(base, Credentials):
             self._handle, self._kept = base._handle, base
         elif base is not None:
@@ -336,5 +337,3 @@ def seconds_left(told: int) -> int:
 
 def _seconds(lifetime: int | None) -> int:
     return int(lib.GSS_C_INDEFINITE) if lifetime is None else lifetime
-
-

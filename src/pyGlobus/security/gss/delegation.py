@@ -63,7 +63,9 @@ class Delegation:
             raise ValueError(f"not a policy language: {policy.language!r}")
         self._context = context
         self._accept = accept
-        self._giver = creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
+        self._giver = (
+            creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
+        )
         self._minutes = -(-(lifetime or 0) // 60)
         self._limited = limited
         self._policy = policy
@@ -100,16 +102,17 @@ class Delegation:
             raise TypeError("only the first step of the side that gives takes no token")
         with self._context.delegating() as context:
             message = b"" if token is None else context.decrypt(token)
+            first, self._started = not self._started, True
             if self._accept:
-                step = self._take_proxy if self._started else self._ask
-            else:
-                step = self._sign if self._started else self._begin
-            self._started = True
-            return step(message)
+                if first:
+                    return self._ask(message)
+                self._take_proxy(message)
+                return None
+            return self._begin() if first else self._sign(message)
 
     # --- the side that gives -----------------------------------------------------------------
 
-    def _begin(self, message: bytes) -> bytes:
+    def _begin(self) -> bytes:
         return self._context.encrypt(b"D")
 
     def _sign(self, request: bytes) -> bytes:

@@ -212,9 +212,7 @@ class EncryptionNotUsed(GSSError):
         unwrapped_message: the message that was not encrypted, if there is one.
     """
 
-    def __init__(
-        self, msg: str, *, unwrapped_message: bytes | None = None, **details: Any
-    ) -> None:
+    def __init__(self, msg: str, *, unwrapped_message: bytes | None = None, **details: Any) -> None:
         super().__init__(msg, **details)
         self.unwrapped_message = unwrapped_message
 
@@ -287,17 +285,19 @@ _SUPPLEMENTARY: tuple[tuple[int, type[GSSError]], ...] = (
 _WORDS: tuple[tuple[str, type[GSSError]], ...] = (
     (r"SSL routines: \S+ alert ", RefusedByPeerError),
     (r"not accept limited prox", LimitedProxyError),
-    (r"do(?:es)? not match", WrongNameError),
+    (r"signing polic|OLD GAA", UntrustedPeerError),
+    (r"Authorization denied", WrongNameError),
     (r"Valid credentials could not be found|Error with credential", MissingCredentialsError),
     (r"revoked|CRL|certificate revocation", RevokedPeerError),
     (r"has expired|not yet valid|certificate expired|is not valid yet", ExpiredPeerError),
-    (r"[Cc]an(?:no|')t (?:get|find) the local (?:trusted CA|issuer)|self.signed certificate|"
-     r"unable to get (?:local )?issuer|signing policy|Untrusted|unknown ca\b|OLD GAA", UntrustedPeerError),
+    (r"[Cc]an(?:no|')t (?:get|find) the local (?:trusted CA|issuer)", UntrustedPeerError),
+    (r"self.signed certificate|unable to get (?:local )?issuer|Untrusted", UntrustedPeerError),
     (r"unknown critical extension", UnknownExtensionError),
-    (r"wrong version number|unexpected message|bad record|decryption failed|length mismatch|"
-     r"unexpected eof|http request|packet length|record layer|bad signature|decode error|"
-     r"bad extension|digest check failed|unsupported protocol|excessive message|"
-     r"invalid length|record type|sslv3|unknown protocol|bad length", InvalidTokenError),
+    (r"wrong version number|unsupported protocol|unknown protocol|http request", InvalidTokenError),
+    (r"bad record|decryption failed|record layer|record type|packet length", InvalidTokenError),
+    (r"unexpected message|unexpected eof|decode error|excessive message", InvalidTokenError),
+    (r"length mismatch|invalid length|bad length|bad extension", InvalidTokenError),
+    (r"bad signature|digest check failed", InvalidTokenError),
 )  # fmt: skip
 
 
@@ -320,9 +320,7 @@ def _class_for(major: int, text: str) -> type[GSSError]:
     return _ROUTINE.get(routine, GSSError)
 
 
-def gss_error(
-    major: int, minor: int, what: str, *, token: bytes = b"", hint: str = ""
-) -> GSSError:
+def gss_error(major: int, minor: int, what: str, *, token: bytes = b"", hint: str = "") -> GSSError:
     """The exception for a status: `what` was tried."""
     causes: tuple[Cause, ...] = take_error(lib.globus_error_get(minor)) if minor else ()
     text = "\n".join(cause.message for cause in causes)

@@ -45,4 +45,3 @@ DEFAULT_FLAGS = (
     | RequirementFlag.confidentiality
     | RequirementFlag.integrity
 )
-

@@ -243,8 +243,6 @@ def inquire_names_for_mech(mech: OID = MechType.gsi_old) -> set[OID]:
     runtime.activate("GSI_GSSAPI")
     pointer, kept = mech.to_c()
     minor, out = ffi.new("OM_uint32 *"), ffi.new("gss_OID_set *")
-    check_status(
-        lib.gss_inquire_names_for_mech(minor, pointer, out), minor, f"no names for {mech}"
-    )
+    check_status(lib.gss_inquire_names_for_mech(minor, pointer, out), minor, f"no names for {mech}")
     del kept
     return take_oids(out)

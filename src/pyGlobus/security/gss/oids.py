@@ -7,7 +7,7 @@ from typing import Any
 
 from ..._native import ffi, lib
 
-__all__ = ["OID", "MechType", "NameType", "RESTRICTIONS", "Option"]
+__all__ = ["OID", "RESTRICTIONS", "MechType", "NameType", "Option"]
 
 
 class OID:

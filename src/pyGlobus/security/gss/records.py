@@ -17,6 +17,7 @@ __all__ = [
     "HEADER",
     "LARGEST_MESSAGE",
     "LARGEST_TOKEN",
+    "is_alert",
     "is_record",
     "record_size",
     "require_whole",
@@ -24,6 +25,8 @@ __all__ = [
 
 HEADER = 5
 """Octets before a record's contents: type, version, length."""
+_ALERT, _DATA = 21, 23
+_TAG = 16
 SIGNED = 26
 """Globus' own type of record: a message in the clear, and its signature."""
 _MIC_HEAD = 12
@@ -52,6 +55,18 @@ def record_size(head: ReadableBuffer, offset: int = 0) -> int:
     if size > LARGEST_RECORD:
         raise InvalidTokenError(f"a record of {size} octets")
     return size
+
+
+def is_alert(message: ReadableBuffer) -> bool:
+    """Whether a token of a side that knows the other's certificate is an alert.
+
+    In TLS 1.3 all records look alike but for their size: an alert is two octets, one for the
+    type, and what the cipher adds; no other message of a handshake has that size.
+    """
+    view = memoryview(message).cast("B")
+    return len(view) == record_size(view) + HEADER and (
+        view[0] == _ALERT or (view[0] == _DATA and len(view) == HEADER + 2 + 1 + _TAG)
+    )
 
 
 def require_whole(message: ReadableBuffer) -> bool:
