@@ -23,7 +23,7 @@ Keys and credentials are in no `repr`, and nothing here can be pickled.
 
 from __future__ import annotations
 
-from . import errors as exceptions
+from . import exceptions
 from .assist import (
     NotMappedError,
     gridmap,
@@ -42,7 +42,7 @@ from .creds import (
     indicate_mechs,
 )
 from .delegation import Delegation
-from .errors import GSSError
+from .exceptions import GSSError
 from .flags import RequirementFlag
 from .messages import UnwrapResult, WrapResult
 from .names import Name, authorization_host_name, inquire_names_for_mech

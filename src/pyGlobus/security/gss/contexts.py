@@ -13,7 +13,7 @@ from ..credential import Credential
 from .buffers import input_buffer, oid_set, output_buffer, take
 from .creds import Credentials
 from .delegation import Delegation
-from .errors import (
+from .exceptions import (
     BadChannelBindingsError,
     EncryptionNotUsed,
     GSSError,

@@ -13,7 +13,7 @@ from ..._core.runtime import runtime
 from ..._native import ffi, lib
 from ..credential import Credential
 from .buffers import oid_set, output_buffer, take_oids, take_set
-from .errors import MissingCredentialsError, check_status
+from .exceptions import MissingCredentialsError, check_status
 from .flags import Usage
 from .names import Name
 from .oids import OID

@@ -18,7 +18,7 @@ from ..credential import Credential
 from ..proxy import Policy
 from .buffers import output_buffer, take
 from .creds import Credentials
-from .errors import GSSError, InvalidTokenError
+from .exceptions import GSSError, InvalidTokenError
 from .keys import key_bits
 
 if TYPE_CHECKING:

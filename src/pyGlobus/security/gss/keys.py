@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._native import lib
-from .errors import InvalidCredentialsError
+from .exceptions import InvalidCredentialsError
 
 __all__ = ["LARGEST_KEY", "SMALLEST_KEY", "key_bits", "require_bearable"]
 

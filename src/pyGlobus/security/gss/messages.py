@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..._native import ffi, lib
 from .buffers import input_buffer, output_buffer, take
 from .creds import seconds_left
-from .errors import EncryptionNotUsed, InvalidTokenError, check_status, gss_error
+from .exceptions import EncryptionNotUsed, InvalidTokenError, check_status, gss_error
 from .flags import RequirementFlag
 from .records import LARGEST_MESSAGE, require_whole
 from .state import ContextState

@@ -9,7 +9,7 @@ from ..._core.handles import owned
 from ..._core.runtime import runtime
 from ..._native import ffi, lib
 from .buffers import input_buffer, output_buffer, take, take_oids
-from .errors import BadNameError, check_status
+from .exceptions import BadNameError, check_status
 from .oids import OID, MechType, NameType
 
 __all__ = ["DisplayNameResult", "Name", "authorization_host_name", "inquire_names_for_mech"]
@@ -210,7 +210,7 @@ def _exported_name(token: bytes) -> bytes:
 
 def require_mech(mech: OID | None) -> None:
     """Raise for a mechanism that is not GSI's."""
-    from .errors import BadMechanismError
+    from .exceptions import BadMechanismError
 
     if mech not in (None, MechType.gsi, MechType.gsi_old):
         raise BadMechanismError(f"{mech} is not GSI's mechanism")

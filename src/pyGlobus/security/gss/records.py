@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import InvalidTokenError
+from .exceptions import InvalidTokenError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

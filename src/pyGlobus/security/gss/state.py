@@ -9,7 +9,7 @@ from ..._core.handles import owned
 from ..._native import ffi, lib
 from .buffers import take_set
 from .creds import Credentials, seconds_left
-from .errors import MissingContextError, check_status
+from .exceptions import MissingContextError, check_status
 from .flags import RequirementFlag, Usage
 from .names import Name
 from .oids import CERT_CHAIN, OID, TLS_CIPHER, TLS_VERSION

@@ -32,7 +32,7 @@ from ..._core.errors import GlobusTimeoutError
 from .contexts import SecurityContext
 from .creds import Credentials
 from .delegation import Delegation
-from .errors import GSSError, InvalidTokenError, MissingContextError
+from .exceptions import GSSError, InvalidTokenError, MissingContextError
 from .records import HEADER, LARGEST_TOKEN, SIGNED, is_alert, is_record, record_size
 
 if TYPE_CHECKING:
