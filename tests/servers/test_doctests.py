@@ -38,6 +38,7 @@ MODULES = [
     "pyGlobus.rsl.request",
     "pyGlobus.rsl.tree",
     "pyGlobus.security",
+    "pyGlobus.security.gridmap",
     "pyGlobus.security.gss",
     "pyGlobus.security.gss.assist",
     "pyGlobus.security.gss.creds",

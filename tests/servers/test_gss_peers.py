@@ -78,7 +78,14 @@ def initiator(
     """The C program connects; the socket of this end."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
-        command = [str(peer), "init", str(server.getsockname()[1]), host(grid).subject, str(flags), *messages]
+        command = [
+            str(peer),
+            "init",
+            str(server.getsockname()[1]),
+            host(grid).subject,
+            str(flags),
+            *messages,
+        ]
         program = subprocess.Popen(
             command, env={**grid.environ, **more}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -17,10 +17,11 @@ callouts.  `pyGlobus.security.gridmap` reads and edits such files itself.
 
 from __future__ import annotations
 
-from ..._core.errors import AuthenticationError, Concept, check, text_of
+from ..._core.errors import Concept, check, text_of
 from ..._core.runtime import runtime
 from ..._core.workers import run_interruptibly
 from ..._native import ffi, lib
+from ..gridmap import NotMappedError
 from .contexts import SecurityContext
 
 __all__ = [
@@ -34,10 +35,6 @@ __all__ = [
 ]
 
 _LONGEST_USER = 256
-
-
-class NotMappedError(AuthenticationError, LookupError):
-    """Nobody here stands for that subject, or a callout denies it."""
 
 
 _DENIED = {Concept.OTHER: NotMappedError, Concept.AUTHENTICATION: NotMappedError}
@@ -102,11 +99,14 @@ def lookup_all_globusid(user: str) -> list[str]:
     """
     runtime.activate("GSI_GSS_ASSIST")
     subjects, count = ffi.new("char ***"), ffi.new("int *")
-    check(
-        lib.globus_gss_assist_lookup_all_globusid(ffi.new("char[]", _text(user)), subjects, count),
-        f"cannot look {user} up",
-        _DENIED,
+    result = lib.globus_gss_assist_lookup_all_globusid(
+        ffi.new("char[]", _text(user)), subjects, count
     )
+    if subjects[0] == ffi.NULL:
+        check(result, f"cannot look {user} up", _DENIED)
+    elif result != lib.GLOBUS_SUCCESS:
+        # the last line cannot be read, and all others were
+        lib.globus_object_free(lib.globus_error_get(result))
     try:
         return [text_of(subjects[0][index]) for index in range(count[0])]
     finally:
