@@ -67,7 +67,8 @@ def compile_c(source: Path, target: Path, *options: str, packages: str) -> Path:
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     subprocess.run(
-        ["cc", "-O2", *options, "-o", target, source, *shlex.split(flags)],
+        ["cc", "-O2", "-Werror=implicit-function-declaration", *options, "-o", target, source,
+         *shlex.split(flags)],
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
     return target

@@ -123,7 +123,7 @@ def test_all_lines_together_are_read_as_gss_assist_reads_them(mapfile: Path) -> 
     ['"', "\\", "/CN=", "a", "x", "4", "1", " ", "\t", "\n", ",", "#", "é", "/E=", "\\x", "/O=G"]
 ), max_size=40).map("".join))  # fmt: skip
 @example('"\\"a" a')
-@example('/CN=a\\ a')
+@example("/CN=a\\ a")
 @example('"/CN=a\\')
 def test_any_text_is_read_as_gss_assist_reads_it(mapfile: Path, data: str) -> None:
     raw = data.encode()

@@ -93,6 +93,7 @@ globus_result_t cog_request_assemble(
 int cog_register_oid(const char *oid);
 const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token);
 int cog_certificate_key_bits(const unsigned char *der, size_t length);
+int64_t cog_certificate_not_after(const unsigned char *der, size_t length);
 
 /* pump */
 typedef ... cog_pump;

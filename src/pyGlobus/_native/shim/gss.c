@@ -325,3 +325,18 @@ int cog_certificate_key_bits(const unsigned char *der, size_t length)
     ERR_clear_error();
     return bits;
 }
+
+int64_t cog_certificate_not_after(const unsigned char *der, size_t length)
+{
+    X509 *certificate = d2i_X509(NULL, &der, (long) length);
+    struct tm broken;
+    int64_t ends = 0;
+
+    if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &broken))
+    {
+        ends = (int64_t) timegm(&broken);
+    }
+    X509_free(certificate);
+    ERR_clear_error();
+    return ends;
+}

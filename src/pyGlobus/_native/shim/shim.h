@@ -129,6 +129,8 @@ int cog_register_oid(const char *oid);
 const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token);
 /* Bits of the key of a certificate in DER; negative when it is no RSA key, 0: not a certificate. */
 int cog_certificate_key_bits(const unsigned char *der, size_t length);
+/* When a certificate in DER ends, in seconds since 1970; 0: it is none. */
+int64_t cog_certificate_not_after(const unsigned char *der, size_t length);
 
 /* pump.c */
 typedef struct cog_pump cog_pump;

@@ -86,7 +86,7 @@ class SecurityContext(Messages):
             name: who the peer has to be; with `flags` and the rest it makes an initiator.
                 Delegation needs it.
             creds: our own; None: those that GSI finds.
-            lifetime: seconds that it should last; GSI gives what the credentials have.
+            lifetime: seconds that it should last; GSI gives what the certificates have.
             flags: `RequirementFlag`; by default mutual authentication, integrity, confidentiality
                 and the detection of replayed and reordered messages.  An acceptor takes GSI's own
                 ones, such as `RequirementFlag.refuse_limited_proxy`.
@@ -107,12 +107,10 @@ class SecurityContext(Messages):
         require_mech(mech)
         runtime.activate("GSI_GSSAPI", "GSI_CREDENTIAL", "GSI_PROXY")
         self._seen = False
-        self._creds = (
-            creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
-        )
+        ours = creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
         if usage is None:
-            if self._creds is not None and self._creds.usage != "both":
-                usage = self._creds.usage
+            if ours is not None and ours.usage != "both":
+                usage = ours.usage
             else:
                 usage = "initiate" if name is not None else "accept"
         if usage not in ("initiate", "accept"):
@@ -120,6 +118,7 @@ class SecurityContext(Messages):
         if usage == "accept" and (name is not None or mech is not None or lifetime is not None):
             raise TypeError("name, mech and lifetime are for a context that initiates")
         super().__init__(usage)
+        self._creds = ours
         self._name = name
         self._lifetime = lifetime
         self._mech = mech
@@ -165,6 +164,8 @@ class SecurityContext(Messages):
                 minor,
                 f"cannot set the option {option.name}",
             )
+            if option is Option.protection_fail_on_context_expiration:
+                self._ends_with_certificates = True
 
     def will_handle_restrictions(self) -> None:
         """Accept proxies whose policy GSI does not know: this program looks at it itself.

@@ -1,4 +1,4 @@
-"""Keys that are made because a peer asks for it."""
+"""What must be known of a peer's certificate: how large its key is, and when it ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..._native import lib
 from .exceptions import InvalidCredentialsError
 
-__all__ = ["LARGEST_KEY", "SMALLEST_KEY", "key_bits", "require_bearable"]
+__all__ = ["LARGEST_KEY", "SMALLEST_KEY", "key_bits", "not_after", "require_bearable"]
 
 SMALLEST_KEY = 1024
 LARGEST_KEY = 8192
@@ -19,6 +19,12 @@ def key_bits(certificate: bytes) -> int:
     """Bits of the key of a certificate in DER; negative when it is not an RSA key."""
     bits: int = lib.cog_certificate_key_bits(certificate, len(certificate))
     return bits
+
+
+def not_after(certificate: bytes) -> int:
+    """When a certificate in DER ends, in seconds since 1970; 0: it is none."""
+    ends: int = lib.cog_certificate_not_after(certificate, len(certificate))
+    return ends
 
 
 def require_bearable(chain: Sequence[bytes]) -> None:

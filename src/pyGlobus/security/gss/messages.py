@@ -54,6 +54,7 @@ class Messages(ContextState):
             raise ValueError(f"a message has 1 to {LARGEST_MESSAGE} octets, not {size}")
         with self._lock:
             self._require_complete()
+            self._require_time()
             minor, out, state = ffi.new("OM_uint32 *"), output_buffer(), ffi.new("int *")
             buffer, pinned = input_buffer(message)
             major = lib.gss_wrap(
@@ -78,6 +79,7 @@ class Messages(ContextState):
         signed = require_whole(message)
         with self._lock:
             self._require_complete()
+            self._require_time()
             minor, out = ffi.new("OM_uint32 *"), output_buffer()
             state, qop = ffi.new("int *"), ffi.new("gss_qop_t *")
             buffer, pinned = input_buffer(message)
@@ -135,6 +137,7 @@ class Messages(ContextState):
             raise ValueError(f"a message has at most {LARGEST_MESSAGE} octets")
         with self._lock:
             self._require_complete()
+            self._require_time()
             minor, out = ffi.new("OM_uint32 *"), output_buffer()
             buffer, pinned = input_buffer(message)
             major = lib.gss_get_mic(minor, self._handle[0], lib.GSS_C_QOP_DEFAULT, buffer, out)
@@ -156,6 +159,7 @@ class Messages(ContextState):
         """
         with self._lock:
             self._require_complete()
+            self._require_time()
             minor, qop = ffi.new("OM_uint32 *"), ffi.new("gss_qop_t *")
             buffer, pinned = input_buffer(message)
             signature, pinned_too = input_buffer(mic)

@@ -128,9 +128,9 @@ class Option(enum.Enum):
     """What `SecurityContext.set_option` sets, before the first `step`."""
 
     disallow_encryption = "1.3.6.1.4.1.3536.1.1.3.1"
-    """GSS_DISALLOW_ENCRYPTION"""
+    """GSI remembers this, and encrypts all the same (GSS_DISALLOW_ENCRYPTION)."""
     protection_fail_on_context_expiration = "1.3.6.1.4.1.3536.1.1.3.2"
-    """Nothing is wrapped or unwrapped any more once the peer's credential has expired
+    """Nothing is wrapped or unwrapped any more once a certificate of either side has expired
     (GSS_PROTECTION_FAIL_ON_CONTEXT_EXPIRATION)."""
     application_will_handle_extensions = "1.3.6.1.4.1.3536.1.1.3.3"
     """Critical extensions with these OIDs are accepted: the program looks at them itself

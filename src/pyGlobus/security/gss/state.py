@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Any
 
 from ..._core.handles import owned
 from ..._native import ffi, lib
 from .buffers import take_set
-from .creds import Credentials, seconds_left
-from .exceptions import MissingContextError, check_status
+from .creds import Credentials
+from .exceptions import ExpiredContextError, MissingContextError, check_status
 from .flags import RequirementFlag, Usage
+from .keys import not_after
 from .names import Name
-from .oids import CERT_CHAIN, OID, TLS_CIPHER, TLS_VERSION
+from .oids import CERT_CHAIN, OID, TLS_CIPHER, TLS_VERSION, MechType
 
 __all__ = ["ContextState"]
 
@@ -28,7 +31,10 @@ class ContextState:
         self._failure: str | None = None
         self._actual = RequirementFlag(0)
         self._delegated: Credentials | None = None
+        self._creds: Credentials | None = None
         self._kept: list[Any] = []
+        self._ends: float | None = None
+        self._ends_with_certificates = False
         self._own()
 
     def _own(self) -> None:
@@ -83,14 +89,28 @@ class ContextState:
 
     @property
     def lifetime(self) -> int:
-        """Seconds until the first of the certificates on both sides expires (gss_context_time)."""
+        """Seconds until the first of the certificates on both sides expires; 0: one has.
+
+        (GSI's own gss_context_time tells of the last one.)
+        """
         with self._lock:
             self._require_complete()
-            minor, left = ffi.new("OM_uint32 *"), ffi.new("OM_uint32 *")
-            check_status(lib.gss_context_time(minor, self._handle[0], left), minor, "no lifetime")
-            return seconds_left(left[0])
+            return max(0, int(self._good_until() - time.time()))
 
-    def _names(self) -> tuple[Name | None, Name | None, Any]:
+    def _good_until(self) -> float:
+        if self._ends is None:
+            ends = [float(not_after(one)) for one in self._inquire(CERT_CHAIN)]
+            if self._creds is not None:
+                ends.append(self._creds.credential.not_after.timestamp())
+            self._ends = min(ends, default=math.inf)
+        return self._ends
+
+    def _require_time(self) -> None:
+        """For a context that was asked to end with its certificates."""
+        if self._ends_with_certificates and self._good_until() <= time.time():
+            raise ExpiredContextError("a certificate of the context has expired")
+
+    def _names(self) -> tuple[Name | None, Name | None, OID]:
         with self._lock:
             self._require_complete()
             minor = ffi.new("OM_uint32 *")
@@ -104,7 +124,7 @@ class ContextState:
                 minor,
                 "cannot inquire the context",
             )  # fmt: skip
-            return Name.from_c(source), Name.from_c(target), OID.from_c(mech[0])
+            return Name.from_c(source), Name.from_c(target), OID.from_c(mech[0]) or MechType.gsi
 
     @property
     def initiator_name(self) -> Name | None:
@@ -122,10 +142,9 @@ class ContextState:
         return self._names()[1 if self.locally_initiated else 0]
 
     @property
-    def mech(self) -> OID | None:
+    def mech(self) -> OID:
         """The mechanism, one of `MechType`."""
-        mech: OID | None = self._names()[2]
-        return mech
+        return self._names()[2]
 
     def inquire_by_oid(self, oid: OID) -> list[bytes]:
         """What is known by an OID: for an X.509 extension, the peer's, DER.
