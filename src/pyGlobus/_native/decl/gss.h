@@ -100,8 +100,6 @@ OM_uint32 gss_delete_sec_context(
     OM_uint32 *minor_status, gss_ctx_id_t *context_handle, gss_buffer_t output_token);
 OM_uint32 gss_process_context_token(
     OM_uint32 *minor_status, const gss_ctx_id_t context_handle, const gss_buffer_t token_buffer);
-OM_uint32 gss_context_time(
-    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, OM_uint32 *time_rec);
 OM_uint32 gss_inquire_context(
     OM_uint32 *minor_status, const gss_ctx_id_t context_handle, gss_name_t *src_name,
     gss_name_t *targ_name, OM_uint32 *lifetime_rec, gss_OID *mech_type, OM_uint32 *ctx_flags,
@@ -133,20 +131,8 @@ OM_uint32 gss_export_sec_context(
     OM_uint32 *minor_status, gss_ctx_id_t *context_handle, gss_buffer_t interprocess_token);
 OM_uint32 gss_import_sec_context(
     OM_uint32 *minor_status, const gss_buffer_t interprocess_token, gss_ctx_id_t *context_handle);
-OM_uint32 gss_init_delegation(
-    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, const gss_cred_id_t cred_handle,
-    const gss_OID desired_mech, const gss_OID_set extension_oids,
-    const gss_buffer_set_t extension_buffers, const gss_buffer_t input_token,
-    OM_uint32 req_flags, OM_uint32 time_req, gss_buffer_t output_token);
-OM_uint32 gss_accept_delegation(
-    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, const gss_OID_set extension_oids,
-    const gss_buffer_set_t extension_buffers, const gss_buffer_t input_token,
-    OM_uint32 req_flags, OM_uint32 time_req, OM_uint32 *time_rec,
-    gss_cred_id_t *delegated_cred_handle, gss_OID *mech_type, gss_buffer_t output_token);
 
 /* globus_gss_assist.h */
-OM_uint32 globus_gss_assist_display_status_str(
-    char **str, char *comment, OM_uint32 major_status, OM_uint32 minor_status, int token_status);
 OM_uint32 globus_gss_assist_read_vhost_cred_dir(
     OM_uint32 *minor_status, const char *dir, gss_cred_id_t **output_credentials_array,
     size_t *output_credentials_array_size);

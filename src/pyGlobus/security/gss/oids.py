@@ -133,8 +133,9 @@ class Option(enum.Enum):
     """Nothing is wrapped or unwrapped any more once a certificate of either side has expired
     (GSS_PROTECTION_FAIL_ON_CONTEXT_EXPIRATION)."""
     application_will_handle_extensions = "1.3.6.1.4.1.3536.1.1.3.3"
-    """Critical extensions with these OIDs are accepted: the program looks at them itself
-    (GSS_APPLICATION_WILL_HANDLE_EXTENSIONS)."""
+    """Critical extensions with these OIDs are accepted in a proxy: the program looks at them
+    itself (GSS_APPLICATION_WILL_HANDLE_EXTENSIONS).  In other certificates GSI takes none, with
+    OpenSSL 3."""
 
     @property
     def pointer(self) -> Any:

@@ -139,7 +139,8 @@ class ContextState:
     @property
     def peer_name(self) -> Name | None:
         """The other side: `target_name` for an initiator, `initiator_name` for an acceptor."""
-        return self._names()[1 if self.locally_initiated else 0]
+        initiator, target, _ = self._names()
+        return target if self.locally_initiated else initiator
 
     @property
     def mech(self) -> OID:
