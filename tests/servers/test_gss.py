@@ -410,6 +410,12 @@ def test_a_proxy_is_delegated_later_from_either_side(grid: Sandbox, grid_env: ob
         assert giver.decrypt(taker.encrypt(b"x")) == b"x"
 
 
+def test_the_credentials_that_gsi_finds_are_delegated_too(grid: Sandbox, grid_env: object) -> None:
+    client, server = pair(grid, creds=None)
+    for _ in range(5):
+        assert delegate(client, server).identity == user(grid).subject
+
+
 def test_a_delegated_proxy_is_restricted_as_asked(grid: Sandbox, grid_env: object) -> None:
     client, server = pair(grid)
     assert delegate(client, server, limited=True).is_limited

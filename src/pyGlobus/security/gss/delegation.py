@@ -116,12 +116,13 @@ class Delegation:
         return self._context.encrypt(b"D")
 
     def _sign(self, request: bytes) -> bytes:
-        giver = self._giver or self._context.own_creds()
+        # kept until C is done with its handle
+        credential = (self._giver or self._context.own_creds()).credential
         policy = self._policy
         answer = output_buffer()
         check(
             lib.cog_request_sign(
-                giver.credential.handle(),
+                credential.handle(),
                 request,
                 len(request),
                 int(self._limited),

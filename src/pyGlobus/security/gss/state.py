@@ -169,7 +169,7 @@ class ContextState:
 
     @property
     def peer_certificates(self) -> list[bytes]:
-        """The peer's chain, DER, its own certificate first; empty for an anonymous peer."""
+        """The peer's chain, DER, from its own certificate to the CA's; empty for an anonymous one."""
         return self.inquire_by_oid(CERT_CHAIN)
 
     @property
