@@ -23,7 +23,7 @@ try:
         with GSSSocket.accept(connection) as peer:
             print(f"this is {peer.context.peer_name}")
             proxy = peer.accept_delegation()
-            print(f"a proxy of {proxy.credential.identity}, {proxy.lifetime // 60} minutes")
+            print(f"a proxy of {proxy.credential.identity}")
             peer.send(peer.receive().upper())
     else:
         host = Name("host@localhost", NameType.hostbased_service)

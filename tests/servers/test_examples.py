@@ -135,7 +135,7 @@ def test_slide_20_delegates_over_a_context(grid: Sandbox, grid_env: dict[str, st
     assert (done.returncode, done.stdout) == (0, b"HELLO\n"), done.stderr
     assert said.splitlines() == [
         "this is /O=Grid/OU=Sandbox/CN=Sandbox User",
-        "a proxy of /O=Grid/OU=Sandbox/CN=Sandbox User, 9 minutes",
+        "a proxy of /O=Grid/OU=Sandbox/CN=Sandbox User",
     ]
 
 

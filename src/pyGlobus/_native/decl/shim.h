@@ -93,6 +93,18 @@ globus_result_t cog_request_assemble(
 int cog_register_oid(const char *oid);
 const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token);
 int cog_certificate_key_bits(const unsigned char *der, size_t length);
+typedef struct
+{
+    OM_uint32 minor;
+    int encrypted;
+    OM_uint32 qop;
+    size_t length;
+    char *out;
+} cog_message;
+OM_uint32 cog_gss_wrap(
+    gss_ctx_id_t context, int encrypt, const char *data, size_t length, cog_message *message);
+OM_uint32 cog_gss_unwrap(
+    gss_ctx_id_t context, const char *data, size_t length, cog_message *message);
 int64_t cog_certificate_not_after(const unsigned char *der, size_t length);
 
 /* pump */

@@ -340,3 +340,28 @@ int64_t cog_certificate_not_after(const unsigned char *der, size_t length)
     ERR_clear_error();
     return ends;
 }
+
+OM_uint32 cog_gss_wrap(
+    gss_ctx_id_t context, int encrypt, const char *data, size_t length, cog_message *message)
+{
+    gss_buffer_desc in = {length, (void *) data}, out = GSS_C_EMPTY_BUFFER;
+    OM_uint32 major = gss_wrap(&message->minor, context, encrypt, GSS_C_QOP_DEFAULT, &in,
+                               &message->encrypted, &out);
+
+    message->out = out.value;
+    message->length = out.length;
+    return major;
+}
+
+OM_uint32 cog_gss_unwrap(
+    gss_ctx_id_t context, const char *data, size_t length, cog_message *message)
+{
+    gss_buffer_desc in = {length, (void *) data}, out = GSS_C_EMPTY_BUFFER;
+    gss_qop_t qop = 0;
+    OM_uint32 major = gss_unwrap(&message->minor, context, &in, &out, &message->encrypted, &qop);
+
+    message->qop = qop;
+    message->out = out.value;
+    message->length = out.length;
+    return major;
+}

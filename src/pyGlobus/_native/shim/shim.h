@@ -130,6 +130,20 @@ const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token);
 /* Bits of the key of a certificate in DER; negative when it is no RSA key, 0: not a certificate. */
 int cog_certificate_key_bits(const unsigned char *der, size_t length);
 /* When a certificate in DER ends, in seconds since 1970; 0: it is none. */
+/* gss_wrap() and gss_unwrap() with what goes in and comes out in one structure: quick to call.
+ * `out` is for free(), after a success. */
+typedef struct cog_message
+{
+    OM_uint32 minor;
+    int encrypted;
+    OM_uint32 qop;
+    size_t length;
+    char *out;
+} cog_message;
+OM_uint32 cog_gss_wrap(
+    gss_ctx_id_t context, int encrypt, const char *data, size_t length, cog_message *message);
+OM_uint32 cog_gss_unwrap(
+    gss_ctx_id_t context, const char *data, size_t length, cog_message *message);
 int64_t cog_certificate_not_after(const unsigned char *der, size_t length);
 
 /* pump.c */

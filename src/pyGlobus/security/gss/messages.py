@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._native import ffi, lib
 from .buffers import input_buffer, output_buffer, take
@@ -33,6 +33,22 @@ class UnwrapResult(NamedTuple):
     qop: int
 
 
+def _octets(message: ReadableBuffer) -> tuple[Any, int]:
+    """What C takes for the octets of `message`, without a copy, and their number."""
+    if type(message) is bytes:
+        return message, len(message)
+    view = ffi.from_buffer("char[]", message)
+    return view, len(view)
+
+
+def _take(told: Any) -> bytes:
+    if told.out == ffi.NULL:
+        return b""
+    whole: bytes = ffi.buffer(told.out, told.length)[:]
+    lib.free(told.out)
+    return whole
+
+
 class Messages(ContextState):
     """The messages of a `SecurityContext`."""
 
@@ -49,20 +65,17 @@ class Messages(ContextState):
             ValueError: the message is empty, or longer than 1 GiB.
             MissingContextError, ExpiredContextError.
         """
-        size = memoryview(message).nbytes
+        data, size = _octets(message)
         if not 0 < size <= LARGEST_MESSAGE:
             raise ValueError(f"a message has 1 to {LARGEST_MESSAGE} octets, not {size}")
         with self._lock:
             self._require_complete()
             self._require_time()
-            minor, out, state = ffi.new("OM_uint32 *"), output_buffer(), ffi.new("int *")
-            buffer, pinned = input_buffer(message)
-            major = lib.gss_wrap(
-                minor, self._handle[0], int(encrypt), lib.GSS_C_QOP_DEFAULT, buffer, state, out
-            )
-            del pinned
-            check_status(major, minor, "cannot wrap a message")
-            return WrapResult(take(out), bool(state[0]))
+            told = self._message
+            major = lib.cog_gss_wrap(self._handle[0], encrypt, data, size, told)
+            if major:
+                raise gss_error(major, told.minor, "cannot wrap a message")
+            return WrapResult(_take(told), told.encrypted != 0)
 
     def unwrap(self, message: ReadableBuffer) -> UnwrapResult:
         """Check what the peer has wrapped, and take it out (gss_unwrap).
@@ -77,26 +90,24 @@ class Messages(ContextState):
             MissingContextError, ExpiredContextError.
         """
         signed = require_whole(message)
+        data, size = _octets(message)
         with self._lock:
             self._require_complete()
             self._require_time()
-            minor, out = ffi.new("OM_uint32 *"), output_buffer()
-            state, qop = ffi.new("int *"), ffi.new("gss_qop_t *")
-            buffer, pinned = input_buffer(message)
-            major = lib.gss_unwrap(minor, self._handle[0], buffer, out, state, qop)
-            del pinned
-            if major == lib.GSS_S_COMPLETE:
-                return UnwrapResult(take(out), bool(state[0]), int(qop[0]))
+            told = self._message
+            major = lib.cog_gss_unwrap(self._handle[0], data, size, told)
+            if major == 0:
+                return UnwrapResult(_take(told), told.encrypted != 0, told.qop)
+            error = gss_error(major, told.minor, "cannot unwrap a message")
             if signed:
-                take(out)
-                raise gss_error(major, minor[0], "cannot unwrap a message")
+                _take(told)
+                raise error
             # what C leaves in `out` it has freed already
-            error = gss_error(major, minor[0], "cannot unwrap a message")
             if error.routine_code == 12 << 16:
                 raise error
             self._fail("a message of the peer was damaged, or out of its order")
             raise InvalidTokenError(
-                error.msg, maj_code=major, min_code=minor[0], causes=error.causes,
+                error.msg, maj_code=major, min_code=told.minor, causes=error.causes,
                 hint="damaged, repeated, or out of its order",
             )  # fmt: skip
 

@@ -33,6 +33,7 @@ class ContextState:
         self._delegated: Credentials | None = None
         self._creds: Credentials | None = None
         self._kept: list[Any] = []
+        self._message = ffi.new("cog_message *")
         self._ends: float | None = None
         self._ends_with_certificates = False
         self._own()
@@ -169,7 +170,7 @@ class ContextState:
 
     @property
     def peer_certificates(self) -> list[bytes]:
-        """The peer's chain, DER, from its own certificate to the CA's; empty for an anonymous one."""
+        """The peer's chain, DER, from its own certificate to the CA's; empty for nobody's."""
         return self.inquire_by_oid(CERT_CHAIN)
 
     @property
