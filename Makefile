@@ -4,6 +4,7 @@ PYTHON ?=
 ARGS ?=
 # Processes that test.  The tests wait more than they calculate: for servers, and for GRAM's polls.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : n > 8 ? 8 : n)))
+# A crash ends the run: when it is to go on with another process, --dist loadfile may wait for ever.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --max-worker-restart=0
 BIN := .venv/bin
 
@@ -26,12 +27,12 @@ test: test-native ## every test (ARGS='-k name' chooses among the Python ones)
 	@tools/setup.sh test
 	@$(PYTEST) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-soak: setup ## the endurance that `make test` has only a short form of (half an hour)
+soak: setup ## the endurance that `make test` has only a short form of
 	@tools/setup.sh test
 	@$(PYTEST) --dist load -m soak $(ARGS)
 
 test-native: setup ## the C shim alone, under the address, undefined-behaviour and thread sanitizers
-	@$(MAKE) --no-print-directory -C tests/native test
+	@$(MAKE) --no-print-directory -j $(shell nproc) -C tests/native test
 
 lint: setup ## format, lint, types, and the stub of the border
 	@$(BIN)/ruff format --check .

@@ -8,11 +8,17 @@ import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from cogkit.sandbox import ProgramsMissing, Sandbox
 
 faulthandler.enable()
+
+# an example may take long where the machine is busy; each test has its limit
+hypothesis.settings.register_profile("kit", deadline=None)
+if not os.environ.get("CI"):  # there hypothesis has a profile of its own, without a deadline too
+    hypothesis.settings.load_profile("kit")
 
 # where tools/setup.sh puts OpenSSH's server and Slurm, which it does not install
 _UNPACKED = [

@@ -199,7 +199,7 @@ try() {
     say "as $user: $*"
     # su, as a log-in has the environment, the umask and the groups of the fresh machine
     # shellcheck disable=SC2016  # for the inner shell
-    su --whitelist-environment=CI - "$user" -c 'cd kit && "$@"' sh "$@"
+    su --login --whitelist-environment=CI --command='cd kit && "$@"' -- "$user" sh "$@"
 }
 
 mirror=$(sources | sed -n 's/^Debian //p' | head -n 1)

@@ -120,8 +120,9 @@ def stub() -> str:
             constants[name] = f"    {name}: Final[{python_type(declared)}]"
         elif isinstance(declared, model.EnumType):
             constants |= {value: f"    {value}: Final[int]" for value in declared.enumerators}
-    # the functions whose address is taken: the shim's own callbacks, and those of a symbol table
-    taken = ("cog_on_", "globus_hashtable_string_")
+    # the functions whose address is taken: the shim's own callbacks, those of a symbol table, and
+    # one that is called with the interpreter's lock
+    taken = ("cog_on_", "globus_hashtable_string_", "cog_activate_with_proxy")
     callbacks = "\n".join(f'    "{n}",' for n in sorted(functions) if n.startswith(taken))
     members = [text for _, text in sorted(constants.items()) + sorted(functions.items())]
     head = HEAD.replace("class _Lib: ...", "\n".join(["class _Lib:", *members]))

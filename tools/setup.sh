@@ -213,7 +213,7 @@ unpack() {
 download_debian() {
     try_download_debian "$@" || { as_root apt-get update && try_download_debian "$@"; }
     for package in *.deb; do
-        dpkg-deb -x "$package" .
+        [ ! -e "$package" ] || dpkg-deb -x "$package" .
     done
     rm -f ./*.deb
 }
@@ -224,7 +224,7 @@ try_download_debian() {
     plan=$(apt-get install -s --no-install-recommends $packaged) || return 1
     needed=$(printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\) .*/\1/p')
     # shellcheck disable=SC2086  # names of packages: one word each
-    apt-get download $needed
+    [ -z "$needed" ] || apt-get download $needed
 }
 
 known_debian() { LC_ALL=C apt-cache policy "$1" | grep -q '^ *Candidate: [^(]'; }
@@ -253,6 +253,7 @@ download_fedora() {
     # shellcheck disable=SC2086
     dnf download --resolve $packaged
     for package in *.rpm; do
+        [ -e "$package" ] || continue
         rpm2archive - <"$package" | tar -xzf -
     done
     rm -f ./*.rpm

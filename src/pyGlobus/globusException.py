@@ -8,9 +8,11 @@ from Python's too, so that ``except FileNotFoundError`` works whatever the file 
     GlobusException
       CredentialError               no credential, unreadable, expired, wrong passphrase
       AuthenticationError           the two sides do not accept each other
+      UntrustedCredentialError      (both) ours is not trusted: unknown CA, revoked, ...
       OperationCancelledError       the operation was cancelled
       GlobusTimeoutError            (TimeoutError) a deadline passed
       HandleClosedError             (ValueError) used after close()
+      GlobusEnvironmentError        (ValueError) a variable that Globus reads is malformed
       GlobusForkError               (RuntimeError) used in a forked child
       GlobusDeadlockError           (RuntimeError) a callback waited for itself
 
@@ -20,16 +22,18 @@ their own subclasses.
 
 from __future__ import annotations
 
-from ._core.errors import (
+from ._core.exceptions import (
     AuthenticationError,
     Cause,
     CredentialError,
     GlobusDeadlockError,
+    GlobusEnvironmentError,
     GlobusException,
     GlobusForkError,
     GlobusTimeoutError,
     HandleClosedError,
     OperationCancelledError,
+    UntrustedCredentialError,
 )
 
 __all__ = [
@@ -37,9 +41,11 @@ __all__ = [
     "Cause",
     "CredentialError",
     "GlobusDeadlockError",
+    "GlobusEnvironmentError",
     "GlobusException",
     "GlobusForkError",
     "GlobusTimeoutError",
     "HandleClosedError",
     "OperationCancelledError",
+    "UntrustedCredentialError",
 ]

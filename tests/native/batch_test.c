@@ -1,7 +1,8 @@
 /*
  * Plays the pump, Globus and Python against the batch.  Each file has a fate: it goes well, at once
- * or later, on this thread or another; it fails on either side; it is refused; it is lost and must
- * be found.  Python pushes, looks, stops and frees as it does in life.  Meant for the sanitizers.
+ * or later, on this thread or another; it fails on either side, or must be aborted first; it is
+ * refused.  Python pushes, looks, aborts, stops and frees as it does in life.  Meant for the
+ * sanitizers.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -13,13 +14,21 @@
 
 enum { MOST = 200, SIZE = 1000 };
 
-enum fate { WELL, FAILS, LOCALLY, REFUSED, NO_PUMP, LOST };
+enum fate { WELL, FAILS, LOCALLY, REFUSED, NO_PLACE, NO_PUMP, ASKS };
 
 /* --- the pump and Globus, as far as the batch knows them ------------------------------------------- */
 
+struct cog_place
+{
+    _Atomic int     users;
+    int             fd;
+};
+
 struct cog_pump
 {
-    cog_batch      *batch;
+    cog_pump_report report;
+    void           *batch;
+    cog_place      *place;
     int64_t         number, bytes;
     enum fate       fate;
     int             stopped;
@@ -37,7 +46,7 @@ static struct
 } session;
 
 static enum fate fates[MOST];
-static _Atomic uint64_t pumps_made, pumps_freed, results_given, results_taken, batches, files;
+static _Atomic uint64_t pumps_made, pumps_freed, places_made, places_freed, results_given, results_taken, batches, files;
 
 /* One thread of Globus' own for what is to be called later; it lives as long as the test. */
 struct later { globus_callback_func_t function; void *arg; };
@@ -91,12 +100,6 @@ globus_result_t globus_callback_space_register_oneshot(
     return GLOBUS_SUCCESS;
 }
 
-int globus_thread_blocking_space_will_block(globus_callback_space_t space)
-{
-    (void) space;
-    return 0;
-}
-
 globus_object_t *globus_error_get(globus_result_t result)
 {
     CHECK(result != GLOBUS_SUCCESS);
@@ -116,20 +119,56 @@ static globus_result_t refuse(void)
 }
 
 /* the descriptor of a job is its number, here */
+cog_place *cog_place_open(int fd, int writing)
+{
+    cog_place *place;
+
+    (void) writing;
+    if (fates[fd] == NO_PLACE)
+    {
+        errno = EMFILE;
+        return NULL;
+    }
+    place = calloc(1, sizeof *place);
+    CHECK(place);
+    place->fd = fd;
+    place->users = 1;
+    atomic_fetch_add(&places_made, 1);
+    return place;
+}
+
+void cog_place_use(cog_place *place)
+{
+    atomic_fetch_add(&place->users, 1);
+}
+
+void cog_place_close(cog_place *place)
+{
+    if (atomic_fetch_sub(&place->users, 1) == 1)
+    {
+        atomic_fetch_add(&places_freed, 1);
+        free(place);
+    }
+}
+
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first, int64_t end)
+    cog_token token, cog_token news, cog_place *place, int blocks, size_t block_size, int64_t base,
+    int64_t lowest, int64_t first, int64_t end)
 {
     cog_pump *pump;
 
-    CHECK(token && blocks == 4 && block_size == 4096 && !base && !first && end == -1);
-    if (fates[fd] == NO_PUMP)
+    CHECK(!token && !news && blocks == 4 && block_size == 4096);
+    CHECK(!base && !lowest && !first && end == -1);
+    if (fates[place->fd] == NO_PUMP)
     {
         errno = EMFILE;
         return NULL;
     }
     pump = calloc(1, sizeof *pump);
     CHECK(pump);
-    pump->fate = fates[fd];
+    pump->fate = fates[place->fd];
+    pump->place = place;
+    cog_place_use(place);
     atomic_fetch_add(&pumps_made, 1);
     return pump;
 }
@@ -137,12 +176,14 @@ cog_pump *cog_pump_new(
 void cog_pump_free(cog_pump *pump)
 {
     atomic_fetch_add(&pumps_freed, 1);
+    cog_place_close(pump->place);
     free(pump);
 }
 
-void cog_pump_report_to(cog_pump *pump, cog_batch *batch, int64_t number)
+void cog_pump_report_to(cog_pump *pump, cog_pump_report report, void *owner, int64_t number)
 {
-    pump->batch = batch;
+    pump->report = report;
+    pump->batch = owner;
     pump->number = number;
 }
 
@@ -179,22 +220,15 @@ static int take_over(cog_pump *pump)
 
 static void end_transfer(cog_pump *pump, int aborted)
 {
+    cog_event event = { .kind = COG_EVENT_PUMP };
+
     if (!aborted && pump->fate == WELL)
     {
         __atomic_store_n(&pump->bytes, SIZE + pump->number, __ATOMIC_RELAXED);
     }
-    cog_batch_ended(pump->batch, pump, pump->number, !aborted && pump->fate == LOCALLY ? ENOSPC : 0,
-        aborted || pump->fate != WELL ? object_new() : NULL);
-}
-
-int cog_pump_is_lost(cog_pump *pump, cog_event *event)
-{
-    if (pump->fate != LOST || !take_over(pump))
-    {
-        return 0;
-    }
-    event->object = object_new();
-    return 1;
+    event.code = pump->fate == ASKS || (!aborted && pump->fate == LOCALLY) ? ENOSPC : 0;
+    event.object = aborted || pump->fate != WELL ? object_new() : NULL;
+    pump->report(pump->batch, pump, pump->number, &event);
 }
 
 static globus_result_t start(const char *url, cog_pump *pump)
@@ -242,11 +276,16 @@ void cog_on_pump_complete(void *pump, globus_ftp_client_handle_t *handle, globus
 /* A transfer may be over before the call that starts the pump has returned, and on its thread. */
 static void start_pump(cog_pump *pump)
 {
+    cog_event failed = { .kind = COG_EVENT_PUMP_FAILED, .code = ENOSPC };
     int at_once;
 
+    if (pump->fate == ASKS)
+    {
+        pump->report(pump->batch, pump, pump->number, &failed);
+    }
     pthread_mutex_lock(&session.lock);
     session.started = 1;
-    at_once = pump->fate != LOST && chance(&session.random, 3) == 0;
+    at_once = pump->fate != ASKS && chance(&session.random, 3) == 0;
     pthread_cond_broadcast(&session.news);
     pthread_mutex_unlock(&session.lock);
     if (at_once && take_over(pump))
@@ -290,7 +329,7 @@ static void *serve(void *arg)
         cog_pump *pump = session.pump;
         int aborted = session.aborted;
 
-        if (!pump || !session.started || (pump->fate == LOST && !aborted))
+        if (!pump || !session.started || (pump->fate == ASKS && !aborted))
         {
             pthread_cond_wait(&session.news, &session.lock);
             continue;
@@ -333,11 +372,17 @@ static void *feed(void *arg)
     uint32_t random = 7;
     char url[32];
     int number, failed = 0;
+    cog_place *place;
 
     for (number = 0; number < self->count && !failed; number++)
     {
         snprintf(url, sizeof url, "gsiftp://%d", number);
-        failed = cog_batch_push(self->batch, number, url, number);
+        place = number % 3 == 1 && fates[number] != NO_PLACE ? cog_place_open(number, 0) : NULL;
+        failed = cog_batch_push(self->batch, number, url, place ? -1 : number, place);
+        if (place)
+        {
+            cog_place_close(place);
+        }
         CHECK(!failed || failed == -ECANCELED);
         self->pushed += !failed;
         if (chance(&random, 20) == 0)
@@ -377,7 +422,7 @@ static void run(int is_put, int count, int bad, enum fate fate, int stopped)
     program self = { .count = count, .users = 2, .delay = chance(&delays, 1500) };
     cog_token token = cog_slot_new(COG_MANY), end_token = cog_slot_new(COG_ONCE);
     cog_event event;
-    int64_t bytes = 0;
+    int64_t bytes = 0, number = 0;
     int told = 0, failed = 0, over = 0, i;
 
     for (i = 0; i < count; i++)
@@ -410,12 +455,23 @@ static void run(int is_put, int count, int bad, enum fate fate, int stopped)
                 over = 1;
                 continue;
             }
-            CHECK(event.token == token && event.kind == COG_EVENT_BATCH);
+            CHECK(event.token == token);
+            if (event.kind == COG_EVENT_BATCH_FAILED)       /* perhaps the user was quicker */
+            {
+                CHECK(event.code == (event.b == bad && fate == ASKS ? ENOSPC : ECANCELED) || stopped);
+                if (globus_ftp_client_abort(&self.handle) != GLOBUS_SUCCESS)
+                {
+                    globus_object_free(globus_error_get(1));
+                }
+                continue;
+            }
+            CHECK(event.kind == COG_EVENT_BATCH);
             CHECK(!failed && event.b == told);
             told++;
             failed = event.code || event.object;
             CHECK(failed || event.a == SIZE + event.b);
-            CHECK(!event.code || event.code == (fate == NO_PUMP ? EMFILE : ENOSPC));
+            CHECK(!event.code || event.code ==
+                (fate == NO_PUMP || fate == NO_PLACE ? EMFILE : ENOSPC));
             bytes += event.a;
             if (event.object)
             {
@@ -424,8 +480,9 @@ static void run(int is_put, int count, int bad, enum fate fate, int stopped)
         }
         if (!over)
         {
-            cog_batch_waits_for_server(self.batch);
-            cog_batch_bytes(self.batch);        /* the look that finds what is lost */
+            CHECK(cog_batch_waits_for(self.batch, &number) == COG_WAITS_FOR_NOTHING ||
+                (number >= told && number < count));
+            cog_batch_bytes(self.batch);
             usleep(20);
         }
     }
@@ -453,6 +510,7 @@ static void run(int is_put, int count, int bad, enum fate fate, int stopped)
     }
     CHECK(!cog_take(&event, 1));
     CHECK(atomic_load(&pumps_made) == atomic_load(&pumps_freed));
+    CHECK(atomic_load(&places_made) == atomic_load(&places_freed));
     CHECK(atomic_load(&objects_made) == atomic_load(&objects_freed));
     CHECK(atomic_load(&results_given) == atomic_load(&results_taken));
     batches++;
@@ -461,7 +519,7 @@ static void run(int is_put, int count, int bad, enum fate fate, int stopped)
 
 int main(void)
 {
-    static const enum fate bad_ones[] = { FAILS, LOCALLY, REFUSED, NO_PUMP, LOST };
+    static const enum fate bad_ones[] = { FAILS, LOCALLY, REFUSED, NO_PLACE, NO_PUMP, ASKS };
     double started = seconds_now();
     int round, i;
 

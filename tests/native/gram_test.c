@@ -55,6 +55,17 @@ globus_list_t *globus_list_rest(globus_list_t *list)
     return list->next;
 }
 
+static globus_module_descriptor_t module;
+static int status;                              /* of the next activation */
+
+int globus_module_activate(globus_module_descriptor_t *activated)
+{
+    const char *proxy = getenv("X509_USER_PROXY");
+
+    CHECK(activated == &module && proxy && !strcmp(proxy, "/the/proxy"));
+    return status;
+}
+
 int globus_list_empty(globus_list_t *list)
 {
     return !list;
@@ -368,9 +379,24 @@ static void bursts(void)
     CHECK(heard > THREADS * MESSAGES / 3 && heard < THREADS * MESSAGES * 2 / 3);
 }
 
+/* The environment is as it was, whatever became of the activation. */
+static void activation(void)
+{
+    for (status = 0; status < 2; status++)
+    {
+        unsetenv("X509_USER_PROXY");
+        CHECK(cog_activate_with_proxy(&module, "/the/proxy") == status);
+        CHECK(!getenv("X509_USER_PROXY"));
+        setenv("X509_USER_PROXY", "/another", 1);
+        CHECK(cog_activate_with_proxy(&module, "/the/proxy") == status);
+        CHECK(!strcmp(getenv("X509_USER_PROXY"), "/another"));
+    }
+}
+
 int main(void)
 {
     CHECK(cog_queue_open(object_free) >= 0);
+    activation();
     messages();
     answers();
     bursts();

@@ -194,6 +194,10 @@ class FaultProxy:
             thread.join(5)
             assert not thread.is_alive()
 
+    def cut(self) -> None:
+        """Cut every connection that there is now."""
+        self._end(*self._open)
+
     def _run(self, function: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=function, args=arguments, daemon=True)
         self._threads.append(thread)

@@ -9,10 +9,10 @@
 ``gct_without_mlst``
     GCT's server in the clear, which knows neither MLST nor MLSD.
 
-All but ``odd_server`` see the whole file system as the account that runs the tests, so that
-the fixture ``remote`` and ``tmp_path`` are paths in their URLs too.  Each begins a session in its
-``home``, and each runs as this account, without being installed: the programs are found on PATH
-or in .setup/foreign, where tools/setup.sh unpacks them.
+All but ``odd_server`` see the file system (``arc``: the part below /tmp) as the account that runs
+the tests, so that the fixture ``remote`` and ``tmp_path`` are paths in their URLs too.  Each begins
+a session in its ``home``, and each runs as this account, without being installed: the programs are
+found on PATH or in .setup/foreign, where tools/setup.sh unpacks them.
 """
 
 from __future__ import annotations
@@ -206,9 +206,10 @@ port={port}
 logfile={directory}/log
 pidfile={directory}/pid
 maxconnections=500
+globus_tcp_port_range=20000,32000
 [gridftpd/filedir]
-path=/
-mount=/
+path={mount}
+mount={mount}
 plugin=filedirplugin.so
 allowaccess=all
 dir=/ nouser read cd dirlist delete append overwrite create *:* 664:664 mkdir *:* 775:775
@@ -238,6 +239,8 @@ def start_arc(directory: Path, grid: Sandbox) -> Iterator[ForeignServer]:
             group=grp.getgrgid(os.getgid()).gr_name,
             directory=directory,
             port=port,
+            # not "/", below which it makes no directories
+            mount=tempfile.gettempdir(),
         )
     )
     environ = {**_environ(), "GLOBUS_HOSTNAME": "localhost"}
@@ -257,6 +260,18 @@ def start_arc(directory: Path, grid: Sandbox) -> Iterator[ForeignServer]:
     command = [gridftpd, "-F", "-c", complete, "-P", directory / "pid", "-L", directory / "log"]
     with _running(command, environ, "127.0.0.1", port, directory) as pid:
         yield ForeignServer(f"gsiftp://localhost:{port}", port, Path("/"), directory, pid)
+
+
+@contextlib.contextmanager
+def running_gridftp(directory: Path, host: str) -> Iterator[str]:
+    """GCT's server, in the clear, on any loopback address; gives its URL."""
+    port = _free_port(host)
+    command: list[str | Path] = [find_program("globus-gridftp-server"), "-aa", "-port", str(port)]
+    command += ["-control-interface", host, "-data-interface", host]
+    if os.getuid() == 0:
+        command += ["-allow-root", "-anonymous-user", "root"]
+    with _running(command, _environ(), host, port, directory):
+        yield f"ftp://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @pytest.fixture

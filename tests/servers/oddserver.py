@@ -66,6 +66,8 @@ class OddServer:
         self.most_connections = 1000
         #: Whether RNTO replaces a file that exists.
         self.rename_replaces = True
+        #: The address at which it listens for data.
+        self.data_host = host
         #: The end of the lines of listings.
         self.newline = b"\r\n"
         #: Every line that came, without passwords.
@@ -101,8 +103,13 @@ class OddServer:
             sessions = list(self._open)
         for session in sessions:
             with contextlib.suppress(OSError):
-                session.say(words)
+                if words:
+                    session.say(words)
             session.close()
+
+    def hang_up(self) -> None:
+        """Close every session without a word."""
+        self.end_sessions("")
 
     def close(self) -> None:
         """Close every connection, and wait until all threads have ended."""
@@ -404,7 +411,7 @@ class _Session:
         if self._passive is not None:
             self._passive.close()
         family = self.connection.family
-        self._passive = socket.create_server((self.server.host, 0), family=family)
+        self._passive = socket.create_server((self.server.data_host, 0), family=family)
         self._passive.settimeout(20)
         self._active = None
         port: int = self._passive.getsockname()[1]
@@ -414,7 +421,7 @@ class _Session:
         if ":" in self.server.host:
             raise _Refused(425, "You cannot use PASV on IPv6 connections. Use EPSV instead.")
         port = self._listen()
-        numbers = ",".join([*self.server.host.split("."), str(port >> 8), str(port & 255)])
+        numbers = ",".join([*self.server.data_host.split("."), str(port >> 8), str(port & 255)])
         self.say(f"227 Entering Passive Mode ({numbers}).")
 
     def do_epsv(self, argument: str) -> None:

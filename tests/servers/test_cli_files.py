@@ -18,6 +18,8 @@ from cogkit import files
 from cogkit.files import Files, TransferOptions
 from cogkit.sandbox import Sandbox
 from faultproxy import FaultProxy, Tamper
+from foreign import ForeignServer
+from oddserver import OddServer
 from waiting import until
 
 pytestmark = pytest.mark.timeout(60)
@@ -136,6 +138,7 @@ def test_a_device_is_written_straight(url: str, tmp_path: Path) -> None:
 def test_a_full_local_disk_is_said_and_leaves_no_part(url: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x" * 100_000)
     assert_fails(cogkit("cp", f"{url}{tmp_path}/x", "/dev/full"), 1, "No space left on device")
+    assert_fails(cogkit("cp", tmp_path / "x", "/dev/full"), 1, "/dev/full: No space left")
     assert_fails(cogkit("cp", tmp_path / "x", f"{url}/dev/full"), 1, "No space left on device")
 
 
@@ -258,6 +261,7 @@ def test_cat_into_a_pipe_that_breaks_ends_quietly(url: str, tmp_path: Path) -> N
 def test_ls_shows_a_directory_sorted_and_a_file_as_itself(url: str, tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "tree", 3)
     (tree / "link").symlink_to("f1")
+    (tree / "f1").chmod(0o644)
     assert cogkit("ls", f"file://{tree}").stdout.split()[0] == "empty"
     for base in ("", url):
         listed = cogkit("ls", f"{base}{tree}").stdout
@@ -354,3 +358,87 @@ def test_progress_tells_how_far_it_is(url: str, tmp_path: Path) -> None:
     )
     assert seen[-1] == (50_000_000, 50_000_000, 1)
     assert seen == sorted(seen)
+
+
+def test_what_was_not_copied_is_named_and_the_exit_code_says_so(
+    url: str, tmp_path: Path, remote: Path
+) -> None:
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ("y" if folder == "c" else "x")).write_text(folder)
+    sources = [tmp_path / name for name in ("a/x", "b/x", "c/y")]
+    done = cogkit("cp", "--json", *sources, f"{url}{remote}/")
+    assert_fails(done, 1, f"{remote}/x: will not overwrite just-created", f"{tmp_path}/b/x")
+    told = json.loads(done.stdout)
+    assert len(told["copied"]) == 2
+    assert [one["place"] for one in told["refused"]] == [f"{url}{remote}/x"]
+    assert (remote / "x").read_text() == "a"
+    tree = make_tree(tmp_path / "tree", 3)
+    (tree / "self").symlink_to(".")
+    done = cogkit("cp", "-r", tree, f"{url}{remote}/")
+    assert_fails(done, 1, f"{tree}/self: a symbolic link leads back")
+    assert (remote / "tree" / "f2").exists()
+
+
+def test_a_hostile_listing_harms_nobody(odd_server: OddServer, tmp_path: Path) -> None:
+    (odd_server.root / "good").write_text("good")
+    odd_server.listings["MLSD /"] = (
+        b"type=file;size=4; ../escaped\r\ntype=file;size=4; a\x1b[2Jb/c\r\n"
+        b"type=file;size=4; good\r\n"
+    )
+    listed = cogkit("ls", f"{odd_server.url}/")
+    assert (listed.returncode, listed.stdout) == (1, "good\n")
+    (tmp_path / "deep").mkdir()
+    copied = cogkit("cp", "-r", f"{odd_server.url}/", tmp_path / "deep" / "here")
+    assert copied.returncode == 1
+    assert names(tmp_path / "deep") == ["here"]
+    assert names(tmp_path / "deep" / "here") == ["good"]
+    for done in (listed, copied):
+        assert len(done.stderr.splitlines()) == 2
+        assert "escaped" in done.stderr
+        assert "\x1b" not in done.stderr
+
+
+def test_what_is_not_replaced_in_one_step_is_said_or_refused(
+    arc: ForeignServer, tmp_path: Path, remote: Path
+) -> None:
+    (remote / "x").write_text("old")
+    (tmp_path / "new").write_text("new")
+    refused = cogkit("cp", "--require-atomic", tmp_path / "new", f"{arc.url}{remote}/x")
+    assert_fails(refused, 1, "cannot be replaced in one step", f"{remote}/x")
+    assert (remote / "x").read_text() == "old"
+    done = cogkit("cp", tmp_path / "new", f"{arc.url}{remote}/x")
+    assert done.returncode == 0
+    assert "not replaced in one step" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert (remote / "x").read_text() == "new"
+    done = cogkit("cp", "--in-place", tmp_path / "new", f"{arc.url}{remote}/x")
+    assert (done.returncode, done.stderr) == (0, "")
+    contradiction = cogkit("cp", "--in-place", "--require-atomic", tmp_path / "new", tmp_path / "x")
+    assert_fails(contradiction, 2, "in one step")
+
+
+@pytest.mark.parametrize("password", ["secret", "se%40cret", "se%2Fcret", "12"])
+def test_no_password_is_printed(odd_server: OddServer, tmp_path: Path, password: str) -> None:
+    (tmp_path / "x").write_text("x")
+    (tmp_path / "same").mkdir()
+    (tmp_path / "same" / "x").write_text("x")
+    base = odd_server.url.replace("://", f"://me:{password}@")
+    said = []
+    for arguments in (
+        ["cp", "--json", tmp_path / "x", f"{base}/x"],
+        ["cp", "--json", tmp_path / "x", tmp_path / "same" / "x", f"{base}/"],
+        ["cp", f"{base}/none", tmp_path / "y"],
+        ["ls", "--json", f"{base}/"],
+        ["ls", f"{base}/", f"{base}/x"],
+        ["mkdir", "--json", f"{base}/d"],
+        ["mkdir", f"{base}/d"],
+        ["rm", "--json", f"{base}/x"],
+        ["rm", f"{base}/x"],
+        ["ls", f"ftp:me:{password}@host/x"],
+        ["ls", f"ftp://me:{password}@host:port/x"],
+    ):
+        done = cogkit(*arguments)
+        said.append(done.stdout + done.stderr)
+    assert all(text.strip() for number, text in enumerate(said) if number != 2)
+    assert not [text for text in said if f":{password}@" in text]

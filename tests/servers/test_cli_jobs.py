@@ -240,3 +240,10 @@ def test_much_output_on_both_streams_arrives_whole(rm: str) -> None:
     assert done.returncode == 0
     assert done.stdout.split() == [*map(str, range(1, 200001)), *map(str, range(1, 6))]
     assert done.stderr.split() == [*map(str, range(1, 100001))]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--type", "nonsense", "--", "true"], ["--rsl", "&(nonsense=yes)"]]
+)
+def test_what_the_job_manager_does_not_know_is_wrong_usage(rm: str, arguments: list[str]) -> None:
+    assert_fails(cogkit("run", *arguments), 2, "GRAM error")

@@ -233,7 +233,7 @@ def test_a_dry_run_runs_and_moves_nothing(rm: str, tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"taken": True, "resource": rm}
     cleans = f"&(executable=/bin/true)(file_clean_up={shlex.quote(str(tmp_path / 'stays'))})"
     assert cogkit("submit", "--dry-run", "--rsl", cleans).returncode == 0
-    assert_fails(cogkit("run", "--dry-run", "--rsl", "&(executable=/bin/true)(wings=2)"), 1, "RSL")
+    assert_fails(cogkit("run", "--dry-run", "--rsl", "&(executable=/bin/true)(wings=2)"), 2, "RSL")
     assert_fails(cogkit("run", "--dry-run", "--stage-in", "/no/such", "--", "true"), 4, "/no/such")
     with GramClient() as client:
         client.submit(rm, "&(executable=/bin/true)").wait(30)  # time enough for what should not be

@@ -127,6 +127,11 @@ def test_wrong_usage_is_said(grid_env: object, tmp_path: Path) -> None:
         ["--lifetime", "soon"],
         ["--hours", "-1"],
         ["--hours", "1e300"],
+        ["--hours", "0"],
+        ["--lifetime", "0:00"],
+        ["--lifetime", "999999999999:00"],
+        ["--bits", "99999999"],
+        ["--path-length", "99999999999"],
         ["--hours", "nan"],
         ["--bits", "12"],
         ["--path-length", "-1"],
@@ -140,7 +145,24 @@ def test_wrong_usage_is_said(grid_env: object, tmp_path: Path) -> None:
 def test_a_proxy_cannot_be_written_where_there_is_no_place(
     grid_env: object, tmp_path: Path
 ) -> None:
-    assert_fails(cogkit("proxy", "init", "--out", tmp_path / "no" / "p"), 4, "No such file")
+    place = tmp_path / "no" / "p"
+    assert_fails(cogkit("proxy", "init", "--out", place), 4, f"{place}: No such file")
+
+
+def test_a_lifetime_beyond_all_measure_is_that_of_the_certificate(
+    grid_env: object, tmp_path: Path
+) -> None:
+    assert cogkit("proxy", "init", "--hours", "1e9", "--out", tmp_path / "p").returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe"])
+def test_what_is_no_plain_file_is_not_destroyed(
+    kind: str, grid_env: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd"
+    path.mkdir() if kind == "directory" else os.mkfifo(path)
+    assert_fails(cogkit("proxy", "destroy", path, timeout=10), 3, "is not a plain file; left alone")
+    assert path.exists()
 
 
 def test_grid_proxy_info_agrees(grid_env: object, tmp_path: Path) -> None:

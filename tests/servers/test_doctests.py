@@ -82,6 +82,7 @@ def names(
     }
 
 
+@pytest.mark.timeout(180)  # a page may run a dozen jobs, one after the other
 @pytest.mark.parametrize("page", PAGES)
 def test_the_pages_tell_the_truth(names: dict[str, object], page: str) -> None:
     result = doctest.testfile(str(DOCS / page), module_relative=False, globs=names)

@@ -308,8 +308,8 @@ def test_protection_that_cannot_be_had_is_an_error_and_never_clear(url: str, fil
         with pytest.raises(FtpClientValueError, match="PRIVATE needs GSI"):
             client.size("ftp://localhost/x", plain)
         assert client.size(f"{url}{file}", plain).result() == len(DATA)
-    # what the library takes for "as the server likes" has become a demand
-    assert plain.dcau.mode is DcauMode.SELF
+    # what the library takes for "as the server likes" is a demand, in a copy of the caller's
+    assert plain.dcau.mode is DcauMode.DEFAULT
 
 
 def test_a_password_in_a_url_is_not_told(grid_env: object) -> None:

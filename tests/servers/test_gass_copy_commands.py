@@ -24,7 +24,9 @@ from pyGlobus.gassCopy import (
     Status,
     UrlMode,
 )
-from pyGlobus.globusException import HandleClosedError
+from pyGlobus.gassCopy.sides import Side
+from pyGlobus.gassCopy.verify import file_checksum
+from pyGlobus.globusException import HandleClosedError, OperationCancelledError
 from pyGlobus.security import Credential
 from waiting import until
 
@@ -129,6 +131,65 @@ def test_checksums(url: str, file: Path, near: bool) -> None:
                 copy.cksm(target, "ADLER32")
         else:
             assert int(copy.cksm(target, "ADLER32"), 16) == zlib.adler32(DATA)
+
+
+def test_a_file_that_cannot_be_read_has_no_checksum(grid_env: object, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(DATA)
+    os.mkfifo(tmp_path / "pipe")
+    # the first mapping of this process, which ends somewhere: an I/O error behind some bytes
+    first = Path("/proc/self/maps").read_text().split("-", 1)[0]
+    with GassCopy() as copy:
+        with pytest.raises(IsADirectoryError) as error:
+            copy.cksm(f"file://{tmp_path}", "MD5")
+        assert isinstance(error.value, GassCopyException)
+        for offset in (0, int(first, 16)):
+            with pytest.raises(GassCopyException, match="Input/output error"):
+                copy.cksm("file:///proc/self/mem", "MD5", offset=offset, timeout=10)
+        with pytest.raises(GassCopyException, match="Illegal seek"):
+            copy.cksm(f"file://{tmp_path}/pipe", "MD5", timeout=10)
+        with pytest.raises(GassCopyValueError, match="ends 10 bytes before"):
+            copy.cksm(f"file://{tmp_path}/f", "MD5", offset=len(DATA) - 90, length=100)
+        with pytest.raises(GassCopyValueError, match="ends before byte"):
+            copy.cksm(f"file://{tmp_path}/f", "MD5", offset=len(DATA) + 1)
+        (tmp_path / "f").chmod(0)
+        if os.getuid():  # nothing is closed to root
+            with pytest.raises(PermissionError):
+                copy.cksm(f"file://{tmp_path}/f", "MD5")
+        # what is there is found all the same
+        empty = hashlib.md5(b"").hexdigest()
+        (tmp_path / "f").chmod(0o600)
+        assert copy.cksm(f"file://{tmp_path}/f", "MD5", offset=len(DATA)) == empty
+        assert copy.cksm(f"file://{tmp_path}/f", "MD5", length=0) == empty
+        said = hashlib.md5(Path("/proc/version").read_bytes()).hexdigest()
+        assert copy.cksm("file:///proc/version", "MD5") == said
+
+
+def test_a_file_that_is_cut_while_it_is_read_has_no_checksum(
+    grid_env: object, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"x" * (3 << 20))
+    side = Side("source", f"file://{tmp_path}/f")
+    asked = 0
+
+    def cut() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            os.truncate(tmp_path / "f", 1 << 20)
+        return False
+
+    with pytest.raises(GassCopyException, match="cut while it was read"):
+        file_checksum("checksum", side, "MD5", stopped=cut)
+
+
+def test_a_checksum_can_be_cancelled(grid_env: object) -> None:
+    with GassCopy() as copy:
+        operation = copy.cksm_async("file:///dev/zero", "MD5")
+        with pytest.raises(GassCopyException, match="busy"):
+            copy.cksm("file:///proc/version", "MD5")
+        operation.cancel()
+        assert isinstance(operation.exception(10), OperationCancelledError)
+        assert copy.cksm("file:///proc/version", "MD5")
 
 
 @pytest.mark.parametrize("direction", ["up", "down", "third party", "local"])

@@ -20,6 +20,7 @@ from pyGlobus.ftpClient import FtpClientHandleAttr
 from pyGlobus.gassCopy import (
     GassCopy,
     GassCopyAttr,
+    GassCopyAuthenticationError,
     GassCopyConnectionError,
     GassCopyCredentialError,
     GassCopyException,
@@ -204,14 +205,18 @@ def test_an_https_server_of_somebody_else(
     other = grid.issue_user("somebody else")
     with gass_server(other.environ) as theirs, GassCopy() as copy:
         source, out = f"{theirs}{remote}/in", f"file://{remote}/out"
-        with pytest.raises(GassCopyConnectionError, match="GassRequestAttr"):
+        with pytest.raises(GassCopyAuthenticationError, match=r"somebody else.*GassRequestAttr"):
             copy.copy_url_to_url(source, None, out, None, timeout=10)
         for wrong in (
             GassRequestAttr(subject="/O=Grid/OU=Sandbox/CN=nobody"),
             GassRequestAttr(authorization=Authorization.SELF),
         ):
-            with pytest.raises(GassCopyConnectionError):
+            with pytest.raises(GassCopyAuthenticationError):
                 copy.copy_url_to_url(source, GassCopyAttr(gass=wrong), out, None, timeout=10)
+        # and one that is who it shall be, but lets in nobody else
+        theirs_only = GassCopyAttr(gass=GassRequestAttr(subject=other.subject))
+        with pytest.raises(GassCopyConnectionError):
+            copy.copy_url_to_url(source, theirs_only, out, None, timeout=10)
 
 
 def test_https_takes_no_credential_but_the_process_own(bases: dict[str, str], remote: Path) -> None:

@@ -132,6 +132,40 @@ with GramClient() as client:
     assert out == "USER_PROXY_EXPIRED\n"
 
 
+def test_no_program_inherits_the_credential_of_a_client_that_comes_up(
+    rm: str, grid: Sandbox
+) -> None:
+    out = python(
+        """
+import os, subprocess, sys, threading
+from pyGlobus.gramClient import GramClient
+from pyGlobus.security import create_proxy
+
+changed, seen, ended = [], set(), threading.Event()
+sys.addaudithook(lambda event, arguments: event == "os.putenv" and changed.append(arguments))
+mine = create_proxy(bits=2048)
+
+def begin():
+    while not ended.is_set():
+        told = subprocess.run(["printenv", "X509_USER_PROXY"], capture_output=True, text=True)
+        seen.add(told.stdout.strip())
+
+threads = [threading.Thread(target=begin) for _ in range(8)]
+for thread in threads:
+    thread.start()
+with GramClient(credential=mine) as client:
+    ended.wait(0.2)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    client.ping(sys.argv[1])
+print(changed, *seen)
+""",
+        rm,
+    )
+    assert out == f"[] {grid.proxy_path}\n"
+
+
 def test_job_managers_are_heard_with_the_credential_that_followed(
     rm: str, short_lived: Path
 ) -> None:

@@ -269,6 +269,63 @@ def test_what_a_killed_supervisor_leaves_is_swept_by_the_next_command(own_place:
     assert_gone(about)
 
 
+def other_namespace() -> list[str]:
+    """A command that runs another one where it sees no process of ours."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if os.getuid():
+        command += ["--user", "--map-current-user"]
+    if subprocess.run([*command, "true"], capture_output=True, timeout=20).returncode:
+        pytest.skip("this machine lets nobody have a PID namespace of his own")
+    return command
+
+
+def test_a_look_from_another_pid_namespace_destroys_nothing(own_place: Path) -> None:
+    unshare = other_namespace()
+    about = json.loads(cogkit("up", "--json").stdout)
+    try:
+        seen = subprocess.run(
+            [*unshare, *COGKIT, "sandbox", "status", "--json"],
+            capture_output=True, text=True, timeout=40,
+        )  # fmt: skip
+        assert seen.returncode == 0, seen.stderr
+        assert json.loads(seen.stdout)["running"] is True
+        assert cogkit("status").returncode == 0
+        assert Path(about["directory"], "id").exists()
+        ended = subprocess.run([*unshare, *COGKIT, "sandbox", "down"], timeout=40)
+        assert ended.returncode == 0
+    finally:
+        cogkit("down")
+    assert_gone(about)
+
+
+def test_what_was_left_in_another_pid_namespace_is_left_to_it(own_place: Path) -> None:
+    unshare = other_namespace()
+    with Sandbox() as grid:
+        about = grid.describe()
+        os.kill(grid.supervisor_pid, signal.SIGKILL)
+        until(lambda: _processes.start_time(grid.supervisor_pid) is None, "it is dead")
+        seen = subprocess.run(
+            [*unshare, *COGKIT, "sandbox", "status"], capture_output=True, text=True, timeout=40
+        )
+        assert seen.returncode == 1
+        # its jobs may still run, and cannot be ended from there
+        assert Path(about["directory"], "id").exists()
+    assert_gone(about)
+
+
+def test_an_answer_that_came_too_late_answers_nothing_else(own_place: Path) -> None:
+    with Sandbox() as grid:
+        for _ in range(3):
+            with pytest.raises(SandboxError, match="did not answer"):
+                grid._link.request("describe", timeout=0)
+        second = grid.add_gridftp()
+        assert second.name == "gridftp2"
+        assert second.pid is not None
+        with pytest.raises(SandboxError, match="there is no server"):
+            grid._link.request("kill", name="none")
+        assert grid.describe()["id"]
+
+
 def test_missing_programs_are_named_with_their_packages(
     own_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

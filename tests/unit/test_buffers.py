@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyGlobus._core import buffers
-from pyGlobus._core.buffers import pin, shown, urls
+from pyGlobus._core.buffers import pin, urls
 
 
 def test_a_pinned_memoryview_in_a_cycle_is_collected_without_a_crash() -> None:
@@ -72,9 +72,3 @@ def test_no_url_gives_ssh_an_option_or_its_shell_a_command(text: str) -> None:
 )
 def test_usual_ssh_urls_are_taken(good: str) -> None:
     assert urls(good) == [good.encode()]
-
-
-@given(st.text(alphabet=st.characters(exclude_characters="@/:")))
-def test_a_password_is_never_shown(password: str) -> None:
-    if len(password) > 3:
-        assert password not in shown(f"ftp://user:{password}@host/").replace("user:...@host", "")

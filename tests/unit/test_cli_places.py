@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogkit import files, jobs
+from cogkit.cli import run
 from cogkit.cli._common import ExitCode, Settings, exit_code, report
 from cogkit.files import Location, LocationError, TransferOptions
+from cogkit.files._entry import Kind
 from pyGlobus.ftpClient import (
     FtpClientException,
     FtpClientFileNotFoundError,
@@ -126,10 +132,11 @@ def test_a_directory_is_not_copied_into_itself(tmp_path: Path) -> None:
 
 def test_a_loop_of_links_is_found_out(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "up").symlink_to("..")
-    with pytest.raises(OSError, match="symbolic links"):
+    (tmp_path / "a" / "self").symlink_to(".")
+    (tmp_path / "a" / "file").write_text("x")
+    with pytest.raises(files.CopyIncomplete, match="a/self: a symbolic link leads back"):
         files.copy(str(tmp_path / "a"), str(tmp_path / "b"), recursive=True)
-    assert not (tmp_path / "b").exists()
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["file"]
 
 
 def test_a_link_at_the_target_stays_and_leads_to_the_new_content(tmp_path: Path) -> None:
@@ -174,3 +181,48 @@ def test_errors_of_globus_have_exit_codes_too(error: BaseException, code: int) -
 def test_the_hint_of_an_error_is_its_second_line(capsys: pytest.CaptureFixture[str]) -> None:
     report(CredentialError("no proxy", hint="make one"), Settings())
     assert capsys.readouterr().err == "cogkit: no proxy\nMake one\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "1970-01-01"), (10**12, None), (-(10**12), None), (253402300799, "9999-12-31")],
+)
+def test_a_file_of_any_year_is_listed(
+    seconds: int, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file system here can be relied on to keep such times: what it tells is played."""
+    (tmp_path / "old").touch()
+    real = Path.stat
+
+    def stat(path: Path, **how: bool) -> os.stat_result:
+        values = list(real(path, **how))
+        return os.stat_result([*values[:8], seconds, *values[9:]])
+
+    monkeypatch.setattr(Path, "stat", stat)
+    (entry,) = files.listdir(str(tmp_path))
+    assert (entry.modified and entry.modified.date().isoformat()) == told
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize(
+    "when", [None, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+)
+def test_a_time_at_the_end_of_time_is_shown_or_a_question_mark(
+    zone: str,
+    when: datetime | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    entry = files.Entry("name", Kind.FILE, 3, when)
+    monkeypatch.setattr(files.Files, "listdir", lambda self, place: files.Listing([entry]))
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert run(["ls", "-l", "x"]) == 0
+        assert run(["ls", "--json", "x"]) == 0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    line = capsys.readouterr().out.splitlines()[0]
+    assert re.fullmatch(r"-\?{9} 3 (\?                  |\d{4}-\d\d-\d\d [\d:]{8}) name", line)

@@ -184,3 +184,28 @@ def test_whatever_a_server_says_becomes_an_error_of_ours(code: int, text: str, w
     assert str(error).startswith(f"{what}: ")
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.code) == (type(error), str(error), error.code)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "concept"),
+    [
+        (550, "550 No such file or directory.", Concept.NOT_FOUND),
+        (550, "550 /a/permission/x: Datei nicht gefunden", None),
+        (550, '550 "permission denied": Datei nicht gefunden', None),
+        (550, "550 already-exists.not-found.txt: Zugriff verweigert", None),
+        (550, "550 /not found/x: Permission denied", Concept.PERMISSION),
+        (550, "550 Can't check for file existence", None),
+        (550, "550 Failed to change directory.", None),
+        (550, "550 Could not get file size.", None),
+        (550, "550 Das System kann die angegebene Datei nicht finden.", None),
+        (550, "550 x: not a plain file.", Concept.IS_A_DIRECTORY),
+        (553, "553 Could not create file.", None),
+        (501, "501 Not a directory.", Concept.NOT_A_DIRECTORY),
+        (501, "501 Syntax error", Concept.INVALID),
+        (504, "504 Bad MODE command.", Concept.INVALID),
+    ],
+)
+def test_a_reply_is_taken_for_what_is_certain_alone(
+    code: int, text: str, concept: Concept | None
+) -> None:
+    assert concept_of((Cause("", "ftp", code, text),)) is (concept or Concept.OTHER)

@@ -131,6 +131,14 @@ def test_jobs_of_long_ago_are_forgotten(record: jobs.History) -> None:
     assert [entry.command for entry in record] == ["new"]
 
 
+def test_what_another_version_has_entered_is_read(record: jobs.History) -> None:
+    first = record.add("https://a:1/1/1/", "a", "echo 1")
+    entries = json.loads(record.path.read_text())
+    entries["jobs"][0]["sandbox"] = None
+    record.path.write_text(json.dumps(entries))
+    assert list(record) == [first]
+
+
 def test_many_at_once_lose_nothing(record: jobs.History) -> None:
     def add(number: int) -> None:
         record.add(f"https://a:1/1/{number}/", "a", str(number))

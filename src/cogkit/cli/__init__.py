@@ -7,9 +7,7 @@ begin at once.
 
 from __future__ import annotations
 
-import io
 import os
-import select
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cogkit import __version__
+from cogkit.cli import _standard
 from cogkit.cli._common import Settings, Terminated, report
 from cogkit.cli._parameters import Group
 
@@ -43,19 +42,15 @@ _COMMANDS = {
     "sandbox": "sandbox",
 }
 _COMPLETION = "_COGKIT_COMPLETE"
-# What a shell reports for a program that SIGPIPE ended.
-_SIGPIPE_STATUS = 128 + 13
 
 
 def main() -> None:
     """Run the command line, and leave with its exit code (the entry point ``cogkit``)."""
+    _standard.prepare()
     for number in (signal.SIGTERM, signal.SIGHUP):
         # not where we shall outlive a terminal: nohup
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _terminate)
-    # A file's name may be any bytes: they go out as they came in.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")
     if instruction := os.environ.get(_COMPLETION):
         from click.shell_completion import shell_complete
 
@@ -71,20 +66,16 @@ def run(arguments: Sequence[str]) -> int:
             with root.make_context("cogkit", list(arguments), obj=how) as context:
                 result = root.invoke(context)
         finally:
-            sys.stdout.flush()  # a reader that has gone shows here, not at the very end
+            sys.stdout.flush()  # what cannot be written shows here, not at the very end
     except click.exceptions.Exit as end:  # --help, --version
         return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
     except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, BrokenPipeError) and _stdout_is_broken():
-            return _SIGPIPE_STATUS
         if isinstance(error, click.ClickException):
             how.json = how.json or "--json" in _options(arguments)
-        code = report(error, how)
-        _drop_what_cannot_be_printed()
-        return code
+        return report(error, how)
     return int(result or 0)
 
 
@@ -158,28 +149,3 @@ root = Group(
     help="Work with a grid: credentials, files, jobs; and a sandbox to try it on.",
     epilog="Example: cogkit sandbox up",
 )
-
-
-def _stdout_is_broken() -> bool:
-    """Whether nobody reads standard output any more; it then goes nowhere."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # errors are reported without asking
-    broken = any(events & select.POLLERR for _, events in poll.poll(0))
-    if broken:
-        _silence_stdout()
-    return broken
-
-
-def _drop_what_cannot_be_printed() -> None:
-    """A full disk under standard output has been told of: the exit code is the error's."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _silence_stdout()
-
-
-def _silence_stdout() -> None:
-    # Python flushes once more at exit, and would complain and end with 120.
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

@@ -7,19 +7,23 @@ standard error and an exit code.  A hint for the user goes onto the exception as
 
 from __future__ import annotations
 
+import errno
 import json
-import re
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import click
 
+from cogkit.cli._standard import OutputError
+from pyGlobus.urls import shown_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 
 class ExitCode(IntEnum):
@@ -33,7 +37,9 @@ class ExitCode(IntEnum):
     DENIED = 5, "permission or authorization denied"
     UNREACHABLE = 6, "server unreachable or timed out: try again"
     JOB_FAILED = 7, "the job failed"
+    OUTPUT = 8, "what it printed could not be written"
     INTERRUPTED = 130, "interrupted"
+    NO_READER = 141, "nobody read what it printed"
     TERMINATED = 143, "terminated"
 
     meaning: str
@@ -50,6 +56,7 @@ class ExitCode(IntEnum):
 #: differ from its base; FAILED only when no class says more.  Classes are named, not
 #: imported, as imports cost time.
 EXIT_CODES = {
+    "cogkit.cli._standard.OutputError": ExitCode.OUTPUT,
     "cogkit.cli._common.Terminated": ExitCode.TERMINATED,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
     "builtins.FileNotFoundError": ExitCode.NOT_FOUND,
@@ -67,9 +74,10 @@ EXIT_CODES = {
     "cogkit.jobs._errors.JobFailed": ExitCode.JOB_FAILED,
     "cogkit.jobs._errors.JobError": ExitCode.NOT_FOUND,
     "cogkit.jobs._errors.JobLost": ExitCode.UNREACHABLE,
-    "pyGlobus._core.errors.GlobusException": ExitCode.FAILED,
-    "pyGlobus._core.errors.CredentialError": ExitCode.CREDENTIAL,
-    "pyGlobus._core.errors.AuthenticationError": ExitCode.DENIED,
+    "pyGlobus._core.exceptions.GlobusException": ExitCode.FAILED,
+    "pyGlobus._core.exceptions.CredentialError": ExitCode.CREDENTIAL,
+    "pyGlobus._core.exceptions.AuthenticationError": ExitCode.DENIED,
+    "pyGlobus._core.exceptions.GlobusEnvironmentError": ExitCode.USAGE,
     "pyGlobus.ftpClient.errors.FtpClientValueError": ExitCode.USAGE,
     "pyGlobus.gramClient.errors.GramClientValueError": ExitCode.USAGE,
     "pyGlobus.rsl.errors.RSLError": ExitCode.USAGE,
@@ -111,8 +119,13 @@ def report(error: BaseException, how: Settings) -> ExitCode:
     """Print an error in one or two lines on standard error; returns the exit code.
 
     With ``--debug`` the traceback comes first; with ``--json`` an object
-    ``{"error": …, "type": …, "exit_code": …}`` goes to standard output as well.
+    ``{"error": …, "type": …, "exit_code": …}`` goes to standard output as well.  Of a reader that
+    has gone (``| head``) nothing is said but what is noted.
     """
+    if isinstance(error, OutputError) and error.errno == errno.EPIPE:
+        for hint in getattr(error, "__notes__", ()):
+            print(f"cogkit: {hint}", file=sys.stderr)
+        return ExitCode.NO_READER
     code = exit_code(error)
     text = _describe(error)
     hints = [*getattr(error, "__notes__", ()), *filter(None, [getattr(error, "hint", "")])]
@@ -125,16 +138,30 @@ def report(error: BaseException, how: Settings) -> ExitCode:
     if how.debug:
         traceback.print_exception(error)
     print(f"cogkit: {text}", file=sys.stderr)
-    for hint in hints[:1]:
+    for hint in map(shown_in, hints[:1]):
         print(hint[:1].upper() + hint[1:], file=sys.stderr)
     if how.json:
-        print_json({"error": text, "type": type(error).__name__, "exit_code": int(code)})
+        with suppress(OutputError):
+            print_json({"error": text, "type": type(error).__name__, "exit_code": int(code)})
+            sys.stdout.flush()
     return code
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on standard output."""
     print(json.dumps(value, indent=2, default=str))
+
+
+def local_time(when: datetime | None, *, zone: bool = False) -> str:
+    """A time as a user reads it; ``?`` for one that is not known or has no local form."""
+    try:
+        if when is None:
+            return "?"
+        here = when.astimezone()
+        text = here.replace(tzinfo=None).isoformat(" ", "seconds")
+        return f"{text} {here.tzname()}" if zone else text
+    except (OverflowError, ValueError, OSError):  # at the end of the year 9999, or in the year 1
+        return "?"
 
 
 @contextmanager
@@ -159,6 +186,4 @@ def _describe(error: BaseException) -> str:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:
         text = str(error)
-    # A URL may hold a password, which is nobody's to read.
-    text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1@", text)
-    return " ".join(text.split()) or type(error).__name__
+    return " ".join(shown_in(text).split()) or type(error).__name__

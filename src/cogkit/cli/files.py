@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cogkit.cli._common import ExitCode, bad_usage, print_json
+from cogkit.cli._common import ExitCode, bad_usage, local_time, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, option, seconds
+from cogkit.cli._standard import passed_on
+from pyGlobus.urls import shown
 
 if TYPE_CHECKING:
     from cogkit.files import Entry, TransferOptions
@@ -83,7 +85,7 @@ class Copying:
         "--parallel",
         "-p",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1024),
         default=1,
         help="TCP streams for one file.",
     )
@@ -91,13 +93,20 @@ class Copying:
         "--sessions",
         "-s",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1024),
         default=2,
         help="Sessions at once, for many files or the parts of a large one.",
     )
     stream: bool = flag(
         "--stream",
         help="Stream mode for several files too: slower, but no server connects to us.",
+    )
+    in_place: bool = flag(
+        "--in-place",
+        help="Write straight into the target: for a directory in which nothing may be made.",
+    )
+    require_atomic: bool = flag(
+        "--require-atomic", help="Fail where a file cannot be replaced in one step."
     )
 
 
@@ -134,27 +143,34 @@ class Removing:
     codes=_CODES,
     not_found="no such file or directory",
 )
-def ls(what: Places, listing: Listing, waiting: Waiting, data: Data, output: Output) -> None:
+def ls(
+    what: Places, listing: Listing, waiting: Waiting, data: Data, output: Output
+) -> ExitCode | None:
     """List directories; a file lists itself."""
     options = _options(waiting, data)
     from cogkit.files import Files
 
     listings: list[dict[str, Any]] = []
-    with Files(options) as session:
+    code = None
+    with Files(options, tell=_tell) as session:
         for number, place in enumerate(what.places):
             entries = session.listdir(place)
+            for line in entries.left_out:
+                _tell(f"{shown(place)}: left out: {line.text}: {line.reason}")
+                code = ExitCode.FAILED
             if output.json:
                 listings.append(
-                    {"place": place, "entries": [_entry_as_json(entry) for entry in entries]}
+                    {"place": shown(place), "entries": [_entry_as_json(entry) for entry in entries]}
                 )
                 continue
             if len(what.places) > 1:
-                print(f"{'' if number == 0 else chr(10)}{_shown(place)}:")
+                print(f"{'' if number == 0 else chr(10)}{_shown(shown(place))}:")
             width = max((len(str(entry.size)) for entry in entries if entry.size), default=1)
             for entry in entries:
                 print(_long(entry, width) if listing.long else _shown(entry.name))
     if output.json:
         print_json({"listings": listings})
+    return code
 
 
 @command(
@@ -173,27 +189,34 @@ def ls(what: Places, listing: Listing, waiting: Waiting, data: Data, output: Out
 )
 def cp(
     what: Places, copying: Copying, data: Data, waiting: Waiting, showing: Showing, output: Output
-) -> None:
+) -> ExitCode | None:
     """Copy files: the last PLACE is where to, a directory or a new name.
 
     A file that exists is replaced only when its new content is complete and of the right
-    size.  Between two servers the data goes from one to the other, not through here.
+    size; it keeps its mode.  Between two servers the data goes from one to the other, not
+    through here.
     """
     *sources, target = what.places
     if not sources:
         raise click.UsageError("cp needs a source and a target", click.get_current_context())
     options = _options(waiting, data, copying)
-    from cogkit.files import Files
+    from cogkit.files import CopyIncomplete, Files
     from cogkit.progress import bar
 
-    with Files(options) as session, bar(quiet=showing.quiet or output.json) as progress:
-        done = session.copy(
-            sources,
-            target,
-            recursive=copying.recursive,
-            clobber=not copying.no_clobber,
-            progress=progress,
-        )
+    quiet = showing.quiet or output.json
+    with Files(options, tell=_tell) as session, bar(quiet=quiet) as progress:
+        try:
+            done = session.copy(
+                sources,
+                target,
+                recursive=copying.recursive,
+                clobber=not copying.no_clobber,
+                progress=progress,
+            )
+        except CopyIncomplete as error:
+            done = error.summary
+    for refused in done.refused:
+        _tell(f"{refused.place}: {refused.reason}")
     if output.json:
         print_json(
             {
@@ -205,8 +228,12 @@ def cp(
                     for one in done.copied
                 ],
                 "skipped": done.skipped,
+                "refused": [
+                    {"place": refused.place, "reason": refused.reason} for refused in done.refused
+                ],
             }
         )
+    return ExitCode.FAILED if done.refused else None
 
 
 @command(
@@ -221,10 +248,9 @@ def cat(what: Places, waiting: Waiting, data: Data) -> None:
     options = _options(waiting, data)
     from cogkit.files import Files
 
-    sys.stdout.flush()
-    with Files(options) as session:
+    with Files(options, tell=_tell) as session, passed_on() as descriptor:
         for place in what.places:
-            session.cat(place, sys.stdout.fileno())
+            session.cat(place, descriptor)
 
 
 @command(
@@ -239,11 +265,11 @@ def mkdir(what: Places, making: Making, waiting: Waiting, output: Output) -> Non
     """Make directories."""
     from cogkit.files import Files
 
-    with Files(_options(waiting)) as session:
+    with Files(_options(waiting), tell=_tell) as session:
         for place in what.places:
             session.mkdir(place, parents=making.parents)
     if output.json:
-        print_json({"made": what.places})
+        print_json({"made": [shown(place) for place in what.places]})
 
 
 @command(
@@ -258,11 +284,18 @@ def rm(what: Places, removing: Removing, waiting: Waiting, output: Output) -> No
     """Remove files; symbolic links are not followed."""
     from cogkit.files import Files
 
-    with Files(_options(waiting)) as session:
+    with Files(_options(waiting), tell=_tell) as session:
         for place in what.places:
             session.remove(place, recursive=removing.recursive)
     if output.json:
-        print_json({"removed": what.places})
+        print_json({"removed": [shown(place) for place in what.places]})
+
+
+def _tell(text: str) -> None:
+    """Something that the user should know beside what was done."""
+    from cogkit.progress import printable
+
+    print(f"cogkit: {printable(text)}", file=sys.stderr)
 
 
 def _options(
@@ -280,6 +313,8 @@ def _options(
             authenticate=not data.no_dcau,
             data_hosts=data.data_hosts,
             stream=copying.stream,
+            in_place=copying.in_place,
+            require_atomic=copying.require_atomic,
             stall=data.stall or None,
             timeout=waiting.timeout or None,
         )
@@ -293,13 +328,9 @@ def _long(entry: Entry, width: int) -> str:
             flag if entry.mode >> (8 - place) & 1 else "-" for place, flag in enumerate("rwxrwxrwx")
         )
     size = "?" if entry.size is None else str(entry.size)
-    when = (
-        entry.modified.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        if entry.modified
-        else f"{'?':<19}"
-    )
+    when = local_time(entry.modified)
     link = f" -> {_shown(entry.link_target)}" if entry.link_target else ""
-    return f"{letter}{mode} {size:>{width}} {when} {_shown(entry.name)}{link}"
+    return f"{letter}{mode} {size:>{width}} {when:<19} {_shown(entry.name)}{link}"
 
 
 def _entry_as_json(entry: Entry) -> dict[str, Any]:

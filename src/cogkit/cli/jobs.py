@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from cogkit.cli import _standard
 from cogkit.cli._common import ExitCode, bad_usage, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, option, seconds
 
@@ -85,7 +87,7 @@ class Details:
         "--count",
         "-n",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=1, max=1_000_000),
         default=1,
         help="How many processes.",
     )
@@ -174,6 +176,7 @@ class Waiting:
     ],
     codes=[*CODES, ExitCode.JOB_FAILED],
     ok="the job is done; its own exit code instead where that is known",
+    unreachable="server unreachable or timed out: try again; or the job took longer than --timeout",
 )
 def run(
     what: Words,
@@ -208,8 +211,8 @@ def run(
         timeout=staying.timeout or None,
         submit_timeout=staying.submit_timeout or None,
         capture=output.json,
-        stdout=target.stdout,
-        stderr=target.stderr,
+        stdout=target.stdout or partial(_standard.write, needs_reader=False),
+        stderr=target.stderr or partial(_standard.write, number=2, needs_reader=False),
     )
     if output.json:
         print_json(
@@ -280,20 +283,26 @@ def _submit(
     from cogkit import jobs
 
     contact = where.contact
-    submitted = jobs.submit(
-        contact, job, stdout=target.stdout, stderr=target.stderr, timeout=timeout or None
+    done = jobs.submit_recorded(
+        contact,
+        job,
+        shlex.join(what.words) if what.words else str(form.rsl),
+        stdout=target.stdout,
+        stderr=target.stderr,
+        timeout=timeout or None,
     )
-    number = None
-    try:
-        text = shlex.join(what.words) if what.words else str(form.rsl)
-        number = jobs.history().add(submitted, contact, text).number
-    except (OSError, jobs.RecordDamaged) as error:
+    if done.problem:
         # it runs, and its contact must not be lost
-        print(f"cogkit: the job was submitted, and is not in the record: {error}", file=sys.stderr)
-    if output.json:
-        print_json({"job": submitted, "number": number, "resource": contact})
-    else:
-        print(submitted)
+        print(
+            f"cogkit: the job was submitted, and is not in the record: {done.problem}",
+            file=sys.stderr,
+        )
+    named = f"it is number {done.number} of 'cogkit jobs'" if done.number else done.job
+    with _standard.noting(f"The job was submitted all the same: {named}"):
+        if output.json:
+            print_json({"job": done.job, "number": done.number, "resource": contact})
+        else:
+            print(done.job)
 
 
 def _job(what: Words, details: Details, form: Rsl) -> Command | str:

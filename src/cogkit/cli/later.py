@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cogkit.cli import _standard
 from cogkit.cli._common import ExitCode, print_json
 from cogkit.cli._parameters import Output, argument, command, flag, seconds
 from cogkit.cli.jobs import CODES, Waiting, Where
 
 if TYPE_CHECKING:
-    from cogkit.jobs import Entry
     from pyGlobus.gramClient import JobInfo, JobState
 
 _FORGOTTEN = "its job manager does not know the job (any more)"
-_ASK_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +61,10 @@ class AtMost:
 def jobs(asking: Asking, output: Output) -> None:
     """List the jobs that were submitted from here in the last 30 days."""
     from cogkit.jobs import history
+    from cogkit.jobs import states as ask
 
     entries = list(history())
-    states = _states(entries) if asking.ask else ["" for _ in entries]
+    states = ask(entries) if asking.ask else ["" for _ in entries]
     if output.json:
         print_json(
             [
@@ -158,16 +156,19 @@ def logs(which: Job, reading: Reading, where: Where, waiting: Waiting) -> None:
     """
     from cogkit import jobs
 
-    contact, gatekeeper = _found(which, where)
-    sys.stdout.flush()
-    jobs.logs(
-        contact,
-        gatekeeper,
-        lambda data: _write(1, data),
-        stream="stderr" if reading.stderr else "stdout",
-        follow=reading.follow,
-        timeout=waiting.timeout or None,
-    )
+    contact, gatekeeper = jobs.find(which.job, where.resource)
+    try:
+        jobs.logs(
+            contact,
+            gatekeeper,
+            _standard.write,
+            stream="stderr" if reading.stderr else "stdout",
+            follow=reading.follow,
+            timeout=waiting.timeout or None,
+        )
+    except _standard.OutputError as error:
+        # without what is noted of the small job
+        raise _standard.OutputError(error.errno or 0) from error
 
 
 @command(Job, Waiting, Output, examples=['cogkit cancel "$job"'], codes=CODES)
@@ -186,43 +187,11 @@ def clean(which: Job, where: Where, waiting: Waiting, output: Output) -> None:
     """Cancel a job that goes on yet, remove its output there, and forget it."""
     from cogkit import jobs
 
-    contact, gatekeeper = _found(which, where)
+    contact, gatekeeper = jobs.find(which.job, where.resource)
     jobs.clean(contact, gatekeeper, timeout=waiting.timeout or None)
     jobs.history().remove(contact)
     if output.json:
         print_json({"cleaned": contact})
-
-
-def _found(which: Job, where: Where) -> tuple[str, str]:
-    """The contact of a job, and where it was submitted to."""
-    from cogkit import jobs
-
-    record = jobs.history()
-    entry = record.find(which.job)
-    if entry is not None:
-        return entry.job, where.resource or entry.resource
-    return record.contact(which.job), where.contact
-
-
-def _states(entries: list[Entry]) -> list[str]:
-    """The states of jobs, all asked for at once."""
-    if not entries:
-        return []
-    from cogkit import jobs
-    from pyGlobus.globusException import CredentialError, GlobusException
-
-    def state(entry: Entry) -> str:
-        try:
-            return _name(jobs.status(entry.job, timeout=_ASK_TIMEOUT).state)
-        except CredentialError:
-            raise
-        except FileNotFoundError:
-            return "over"
-        except (GlobusException, OSError):
-            return "?"
-
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(state, entries))
 
 
 def _described(contact: str, told: JobInfo) -> dict[str, Any]:
@@ -234,11 +203,6 @@ def _described(contact: str, told: JobInfo) -> dict[str, Any]:
         "exit_code": told.exit_code,
         "extensions": dict(told.extensions),
     }
-
-
-def _write(number: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(number, data) :]
 
 
 def _name(state: JobState) -> str:

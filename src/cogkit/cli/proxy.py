@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cogkit.cli._common import ExitCode, bad_usage, print_json
+from cogkit.cli._common import ExitCode, bad_usage, local_time, print_json
 from cogkit.cli._parameters import Group, Output, argument, command, flag, option
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def init(lifetime: Lifetime, how: Wanted, output: Output) -> None:
 
     The passphrase is asked for only when the key is encrypted.
     """
-    wanted = _duration(lifetime) or timedelta(hours=12)
+    given = _duration(lifetime)
+    wanted = timedelta(hours=12) if given is None else given
     from pyGlobus import security
 
     ask = _read_passphrase if how.passphrase_stdin else _ask_passphrase
@@ -138,11 +139,13 @@ def init(lifetime: Lifetime, how: Wanted, output: Output) -> None:
             path_length=how.path_length,
         )
     proxy.write(how.out or security.proxy_path())
+    if doubt := security.fault_of(proxy):
+        print(f"cogkit: the proxy is made, but: {doubt.msg}", file=sys.stderr)
     if output.json:
         print_json(_about(proxy))
         return
     print(f"Proxy of   {proxy.identity}")
-    print(f"Until      {_local_time(proxy)}")
+    print(f"Until      {local_time(proxy.not_after, zone=True)}")
     print(f"File       {proxy.path}")
     if proxy.time_left < wanted - timedelta(minutes=2):
         print("Your certificate ends then: renew it soon.", file=sys.stderr)
@@ -175,7 +178,7 @@ def info(shown: Shown, lifetime: Needed, output: Output) -> int | None:
             print_json(about)
         else:
             _print_about(about, proxy)
-    return None if proxy.time_left > needed else ExitCode.CREDENTIAL
+    return None if proxy.valid and proxy.time_left > needed else ExitCode.CREDENTIAL
 
 
 @command(
@@ -208,19 +211,26 @@ def _duration(given: Lifetime | Needed) -> timedelta | None:
     with bad_usage():
         if hours is not None and lifetime is not None:
             raise ValueError("give --hours or --lifetime, not both")
-        if lifetime is not None:
+        try:
+            if lifetime is None:
+                return None if hours is None else timedelta(hours=hours)
             whole, colon, minutes = lifetime.partition(":")
             if not whole.isdecimal() or (colon and not minutes.isdecimal()):
                 raise ValueError(f"--lifetime is H:M, such as 12:30, not {lifetime!r}")
             return timedelta(hours=int(whole), minutes=int(minutes or 0))
-        try:
-            return None if hours is None else timedelta(hours=hours)
         except OverflowError as error:
-            raise ValueError(f"--hours {hours:g} is longer than time itself") from error
+            raise ValueError(f"{lifetime or hours} hours are too long") from error
 
 
 def _read_passphrase() -> str:
-    return sys.stdin.readline().rstrip("\n")
+    from pyGlobus.globusException import CredentialError
+
+    try:
+        return sys.stdin.readline().rstrip("\n")
+    except OSError as error:
+        raise CredentialError(
+            f"cannot read the passphrase from standard input: {error.strerror}"
+        ) from error
 
 
 def _ask_passphrase() -> str:
@@ -252,7 +262,7 @@ def _about(proxy: Credential) -> dict[str, Any]:
         "path_length": proxy.path_length,
         "not_after": proxy.not_after.isoformat(),
         "seconds_left": max(0, int(proxy.time_left.total_seconds())),
-        "valid": not proxy.expired,
+        "valid": proxy.valid,
     }
 
 
@@ -260,6 +270,7 @@ def _print_about(about: dict[str, Any], proxy: Credential) -> None:
     left = about["seconds_left"]
     minutes, seconds = divmod(left, 60)
     length = about["path_length"]
+    begin = local_time(proxy.not_before, zone=True)
     for label, value in (
         ("subject", about["subject"]),
         ("issuer", about["issuer"]),
@@ -268,11 +279,8 @@ def _print_about(about: dict[str, Any], proxy: Credential) -> None:
         ("strength", f"{about['strength']} bits, {about['key_type']}"),
         ("path", about["path"]),
         ("path length", "no limit" if length is None else length),
-        ("until", _local_time(proxy)),
+        ("until", local_time(proxy.not_after, zone=True)),
+        *([] if proxy.valid or proxy.expired else [("from", begin)]),
         ("time left", f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if left else "expired"),
     ):
         print(f"{label:<12} {value}")
-
-
-def _local_time(proxy: Credential) -> str:
-    return proxy.not_after.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

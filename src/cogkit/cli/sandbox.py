@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 
 from cogkit.cli._common import ExitCode, print_json
 from cogkit.cli._parameters import Group, Output, command, flag, option
+from cogkit.cli._standard import OutputError, noting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,10 @@ def up(fresh: Fresh, output: Output) -> None:
             # It is up.  A Ctrl-C while this is said would be told as a failure, and leave it.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            _announce(grid.describe(), json=output.json)
+            with noting("The grid is up all the same: see 'cogkit sandbox status'"):
+                _announce(grid.describe(), json=output.json)
+        except OutputError:
+            raise
         except BaseException:
             grid.down()
             raise
@@ -87,7 +90,6 @@ def _announce(about: dict[str, Any], *, json: bool) -> None:
         print(f"  user     {about['user']['subject']}")
         print('Use it:    eval "$(cogkit sandbox env)"')
         print("End it:    cogkit sandbox down")
-    sys.stdout.flush()
 
 
 @command(

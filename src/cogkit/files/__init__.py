@@ -19,22 +19,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cogkit.files._entry import Entry
+from cogkit.files._entry import Entry, Kind, LeftOut, Listing
 from cogkit.files._files import Files
 from cogkit.files._location import Location, LocationError
 from cogkit.files._options import Progress, TransferOptions
-from cogkit.files._plan import Copied, Summary
+from cogkit.files._report import Copied, CopyIncomplete, Refused, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = [
     "Copied",
+    "CopyIncomplete",
     "Entry",
     "Files",
+    "Kind",
+    "LeftOut",
+    "Listing",
     "Location",
     "LocationError",
     "Progress",
+    "Refused",
     "Summary",
     "TransferOptions",
     "cat",
@@ -62,7 +67,7 @@ def copy(
         )
 
 
-def listdir(place: str, options: TransferOptions | None = None) -> list[Entry]:
+def listdir(place: str, options: TransferOptions | None = None) -> Listing:
     """What is in a directory: see :meth:`Files.listdir`."""
     with Files(options) as session:
         return session.listdir(place)

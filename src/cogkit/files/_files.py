@@ -5,27 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from cogkit.files import _transfer
+from cogkit.files._entry import Listing
+from cogkit.files._execute import execute
 from cogkit.files._local import LocalStore, Store
 from cogkit.files._location import Location
-from cogkit.files._many import copy_many
 from cogkit.files._options import Progress, TransferOptions
-from cogkit.files._plan import Copied, Planner, Summary
-from cogkit.files._sessions import Sessions, close_all
+from cogkit.files._plan import Planner
+from cogkit.files._report import CopyIncomplete, Summary
+from cogkit.files._run import Run
+from pyGlobus.globusException import GlobusException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from cogkit.files._connection import Connection
     from cogkit.files._entry import Entry
-    from cogkit.files._plan import Step
     from cogkit.files._remote import RemoteStore
-
-# From so many files on, further sessions are worth their handshakes.
-_MANY = 16
+    from cogkit.files._server import Servers
 
 
 class Files:
@@ -40,19 +40,32 @@ class Files:
     Not for several threads at once: one call runs at a time.
     """
 
-    def __init__(self, options: TransferOptions | None = None) -> None:
+    def __init__(
+        self,
+        options: TransferOptions | None = None,
+        *,
+        tell: Callable[[str], object] | None = None,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            options: How to move data, and how long to wait.
+            tell: Called with what the user should know although nothing failed, such as that a
+                server cannot replace a file in one step; by default it is logged as a warning
+                (logger ``cogkit.files``).
+        """
         self.options = options or TransferOptions()
+        self._tell = tell
         self._local = LocalStore()
-        self._remote: RemoteStore | None = None
-        self._more: list[RemoteStore] = []
+        self._servers: Servers | None = None
+        self._connections: list[Connection] = []
 
     def close(self) -> None:
         """Hang up."""
-        close_all(self._more)
-        self._more.clear()
-        if self._remote is not None:
-            self._remote.close()
-            self._remote = None
+        for connection in self._connections:
+            with suppress(GlobusException):
+                connection.close()
+        self._connections.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -70,11 +83,15 @@ class Files:
         where = Location.parse(place)
         return self._store(where).stat(where)
 
-    def listdir(self, place: str) -> list[Entry]:
-        """What is in a directory, sorted by name; a file is a list of itself."""
+    def listdir(self, place: str) -> Listing:
+        """What is in a directory, sorted by name; a file is a list of itself.
+
+        What a server tells that is no name of a file there is in `Listing.left_out`.
+        """
         where = Location.parse(place)
-        entry = self._store(where).stat(where)
-        return self._store(where).listdir(where) if entry.is_dir else [entry]
+        store = self._store(where)
+        entry = store.stat(where)
+        return store.listdir(where) if entry.is_dir else Listing([entry])
 
     def mkdir(self, place: str, *, parents: bool = False) -> None:
         """Make a directory.
@@ -102,7 +119,8 @@ class Files:
             IsADirectoryError: It is a directory, and `recursive` is not set.
         """
         where = Location.parse(place)
-        store = self._store(where)
+        session = None if where.is_local else self._session(0, Run(self._tell))
+        store: Store = session or self._local
         entry = None
         with suppress(FileNotFoundError):  # a link to nothing can be removed
             entry = store.stat(where)
@@ -116,8 +134,12 @@ class Files:
             raise PermissionError(
                 errno.EPERM, "a root or home directory is not removed as a whole", str(where)
             )
+        elif session is None:
+            self._local.remove_tree(where)
         else:
-            store.remove_tree(where)
+            from cogkit.files._remove import remove_tree
+
+            remove_tree(session, where)
 
     def cat(self, place: str, descriptor: int) -> int:
         """Write a file's content to a descriptor, such as a pipe; returns the bytes."""
@@ -131,16 +153,22 @@ class Files:
                         view = view[os.write(descriptor, view) :]
                     moved += len(block)
             return moved
-        remote = self._servers()
+        remote = self._session(0, Run(self._tell))
         begin = _position(descriptor)
-        operation = remote.client.get(
-            where.url,
-            self.options.attributes(ordered=True),
-            into=descriptor,
-            file_offset=begin or 0,
-            stall_timeout=self.options.stall,
+        connection = remote.connection
+        attributes = connection.data_attributes(remote.run, where, ordered=True)
+        moved = int(
+            remote.transfer(
+                lambda: connection.client.get(
+                    where.url,
+                    attributes,
+                    into=descriptor,
+                    file_offset=begin or 0,
+                    stall_timeout=self.options.stall,
+                ),
+                where,
+            )
         )
-        moved = int(remote.transfer(operation, where))
         if begin is not None:
             os.lseek(descriptor, begin + moved, os.SEEK_SET)
         return moved
@@ -157,8 +185,9 @@ class Files:
         """Copy files, as ``cp`` does; between two servers the data goes from one to the other.
 
         A file that exists is replaced in one step, when the new one is complete and has the
-        right size.  After a failure, or Ctrl-C, it is as it was, and the file under way is gone;
-        files that were complete before stay.
+        right size; it keeps its mode.  After a failure, or Ctrl-C, it is as it was, and the file
+        under way is gone; files that were complete before stay.  Where a server cannot do that,
+        the target is written straight: see `TransferOptions.require_atomic`.
 
         Args:
             sources: Paths or URLs.
@@ -168,6 +197,8 @@ class Files:
             progress: Told how far it has got, some ten times a second.
 
         Raises:
+            CopyIncomplete: What was found in a directory and cannot be copied, such as a link
+                that leads back, or would overwrite another of the sources; all else was copied.
             OSError: What went wrong with a file.
             GlobusException: What went wrong with a server.
             LocationError: A place is malformed.
@@ -176,138 +207,73 @@ class Files:
         places = [
             Location.parse(one) for one in ([sources] if isinstance(sources, str) else sources)
         ]
-        planner = Planner(self._store, recursive=recursive, clobber=clobber)
-        plan = planner.plan(places, Location.parse(target))
+        final = Location.parse(target)
+        run = Run(self._tell)
+        if all(place.is_local for place in (*places, final)):
+            sessions = []
+        else:
+            sessions = [self._session(0, run)]
+
+        def store(place: Location) -> Store:
+            return self._local if place.is_local else sessions[0]
+
+        planner = Planner(store, recursive=recursive, clobber=clobber)
+        with sessions[0].remembering() if sessions else nullcontext():
+            plan = planner.plan(places, final)
         sizes = [step.entry.size for step in plan.steps]
         state = Progress(len(plan.steps), bytes=sum(n or 0 for n in sizes))
         if None in sizes:
             state.bytes = None
-        for folder in plan.directories:
-            self._store(folder).mkdir(folder)
-        copied: list[Copied] = []
-        stores = self._sessions_for(plan.steps)
-        large: list[Step] = []
-        others: list[Step] = []
-        for step in plan.steps:
-            (large if _transfer.can_be_split(stores, step) else others).append(step)
-        many = len(plan.steps) > 1
-
-        def done(one: tuple[Step, int]) -> None:
-            step, moved = one
-            copied.append(Copied(str(step.source), str(step.target), moved))
-            state.files_done += 1
-            state.at_file += moved
-            state.bytes_done = state.at_file
-            state.current = step.source.name
-            if progress:
-                progress(state)
-
-        tick = _ticker(state, progress)
-        if len(stores) > 1 and len(others) >= _MANY and _same_way(others):
-            begun = state.at_file
-            copy_many(
-                stores, others, lambda step, moved: done((step, moved)),
-                tick and (lambda moved: tick(begun + moved - state.at_file)),
-            )  # fmt: skip
-        elif len(stores) > 1 and len(others) > 1:
-            sessions: Sessions[Step, tuple[Step, int]] = Sessions(
-                stores,
-                lambda store, step, moving: (step, _copy_one(store, step, many, moving)),
-                watched=tick is not None,
-            )
-            sessions.run(others, done, tick)
-        else:
-            for step in others:
-                state.current = step.source.name
-                done((step, self._copy_alone(step, many, tick)))
-        for step in large:
-            state.current = step.source.name
-            copy = _transfer.upload_parts if step.source.is_local else _transfer.download_parts
-            done((step, copy(stores, step, tick)))
-        return Summary(copied, plan.skipped, time.monotonic() - begin)
-
-    def _sessions_for(self, steps: list[Step]) -> list[RemoteStore]:
-        """The sessions for a copy; more than one if there is enough for them to do."""
-        steps = [step for step in steps if not (step.source.is_local and step.target.is_local)]
-        if not steps:
-            return []
-        enough = len(steps) >= _MANY or any(
-            (step.entry.size or 0) >= _transfer.SPLIT_FROM for step in steps
+        copied = execute(
+            plan,
+            self.options,
+            store,
+            lambda several: [
+                *sessions,
+                *(
+                    self._session(number, run)
+                    for number in range(1, self.options.sessions * several)
+                ),
+            ],
+            state,
+            progress,
         )
-        stores = [self._servers()]
-        while enough and len(stores) < self.options.sessions:
-            if len(self._more) < len(stores):
-                self._more.append(type(stores[0])(self.options))
-            stores.append(self._more[len(stores) - 1])
-        return stores
-
-    def _copy_alone(self, step: Step, many: bool, tick: Callable[[int], object] | None) -> int:
-        if step.source.is_local and step.target.is_local:
-            return _transfer.copy_local(step, tick)
-        return _copy_one(self._servers(), step, many, tick)
+        summary = Summary(copied, plan.skipped, time.monotonic() - begin, plan.refused)
+        if plan.refused:
+            raise CopyIncomplete(summary)
+        return summary
 
     def _mkdirs(self, where: Location) -> None:
         store = self._store(where)
         try:
             store.mkdir(where)
+        except (ConnectionError, TimeoutError):
+            raise
         except FileNotFoundError:
             if where.parent == where:
                 raise
             self._mkdirs(where.parent)
             store.mkdir(where)
-        except OSError:
+        except (OSError, GlobusException):
             # servers refuse to make "/" or another's directory before they see that it exists
             if not store.stat(where).is_dir:
                 raise
 
-    def _store(self, place: Location) -> Store:
-        return self._local if place.is_local else self._servers()
+    def _store(self, place: Location, run: Run | None = None) -> Store:
+        return self._local if place.is_local else self._session(0, run or Run(self._tell))
 
-    def _servers(self) -> RemoteStore:
-        if self._remote is None:
-            # where no server is needed, Globus is not loaded
-            from cogkit.files._remote import RemoteStore
+    def _session(self, number: int, run: Run) -> RemoteStore:
+        """One of the sessions with servers, for a run; the first does what takes one only."""
+        # where no server is needed, Globus is not loaded
+        from cogkit.files._connection import Connection
+        from cogkit.files._remote import RemoteStore
+        from cogkit.files._server import Servers
 
-            self._remote = RemoteStore(self.options)
-        return self._remote
-
-
-def _copy_one(
-    store: RemoteStore, step: Step, many: bool, tick: Callable[[int], object] | None
-) -> int:
-    match step.source.is_local, step.target.is_local:
-        case True, True:
-            return _transfer.copy_local(step, tick)
-        case True, False:
-            return _transfer.upload(store, step, many=many, tick=tick)
-        case False, True:
-            return _transfer.download(store, step, many=many, tick=tick)
-        case _:
-            return _transfer.third_party(store, step, many=many, tick=tick)
-
-
-def _same_way(steps: list[Step]) -> bool:
-    """Whether they are plain files that all go from here to servers, or all the other way."""
-    here = steps[0].source.is_local
-    return here != steps[0].target.is_local and all(
-        step.source.is_local == here
-        and step.target.is_local != here
-        and (step.existing is None or step.existing.is_file)
-        for step in steps
-    )
-
-
-def _ticker(
-    state: Progress, progress: Callable[[Progress], object] | None
-) -> Callable[[int], object] | None:
-    if progress is None:
-        return None
-
-    def tick(moved: int) -> None:
-        state.bytes_done = state.at_file + moved
-        progress(state)
-
-    return tick
+        if self._servers is None:
+            self._servers = Servers()
+        while len(self._connections) <= number:
+            self._connections.append(Connection(self.options, self._servers))
+        return RemoteStore(self._connections[number], run)
 
 
 def _position(descriptor: int) -> int | None:

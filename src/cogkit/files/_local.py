@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from cogkit.files._entry import Entry, Kind
+from cogkit.files._entry import Entry, Kind, Listing
 
 if TYPE_CHECKING:
     from cogkit.files._location import Location
@@ -21,8 +21,8 @@ class Store(Protocol):
         """What is there; a symbolic link is followed."""
         ...
 
-    def listdir(self, place: Location) -> list[Entry]:
-        """What is in a directory, sorted by name."""
+    def listdir(self, place: Location) -> Listing:
+        """What is in a directory."""
         ...
 
     def mkdir(self, place: Location) -> None:
@@ -33,10 +33,6 @@ class Store(Protocol):
         """Remove what is not a directory."""
         ...
 
-    def remove_tree(self, place: Location) -> None:
-        """Remove a directory with all that is in it; no symbolic link is followed."""
-        ...
-
 
 class LocalStore:
     """This machine."""
@@ -45,10 +41,10 @@ class LocalStore:
         """What is there; a symbolic link is followed."""
         return _entry(place.name or place.path, Path(place.path))
 
-    def listdir(self, place: Location) -> list[Entry]:
-        """What is in a directory, sorted by name."""
+    def listdir(self, place: Location) -> Listing:
+        """What is in a directory."""
         folder = Path(place.path)
-        return [_entry(path.name, path) for path in sorted(folder.iterdir())]
+        return Listing(_entry(path.name, path) for path in folder.iterdir())
 
     def mkdir(self, place: Location) -> None:
         """Make a directory."""
@@ -85,8 +81,16 @@ def _entry(name: str, path: Path) -> Entry:
         name,
         kind,
         status.st_size if kind is not Kind.OTHER else None,
-        datetime.fromtimestamp(status.st_mtime, UTC),
+        _when(status.st_mtime),
         stat.S_IMODE(status.st_mode),
         link,
         f"{status.st_dev:x}-{status.st_ino:x}",
     )
+
+
+def _when(seconds: float) -> datetime | None:
+    """A time; None for one of a year that `datetime` has not got, which files can have."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
+from pyGlobus.urls import shown
+
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/]*)(?P<path>/.*)?", re.DOTALL)
 _HOST = re.compile(
     r"([^@:/\s]+(:[^@/\s]*)?@)?"  # user and password
@@ -52,22 +54,28 @@ class Location:
         match = _URL.fullmatch(text)
         if match is None:
             if re.match(r"(gsiftp|ftp|sshftp|file):", text):
-                raise LocationError(f"malformed URL: {text!r}; it begins with scheme://host/")
+                # what cannot be taken apart may have a password anywhere before an @
+                what = "" if "@" in text else f": {shown(text)!r}"
+                raise LocationError(f"malformed URL{what}; it begins with scheme://host/")
             return cls(_sound(text, text))
         scheme, host = match["scheme"].lower(), match["host"]
         # A name may hold any byte, of which a str can hold what is not UTF-8 as surrogates.
         path = _sound(unquote(match["path"] or "/", errors="surrogateescape"), text)
         if scheme == "file":
             if host not in ("", "localhost"):
-                raise LocationError(f"{text}: a file: URL is on this machine; write file:///path")
+                raise LocationError(
+                    f"{shown(text)}: a file: URL is on this machine; write file:///path"
+                )
             return cls(path)
         if scheme not in _REMOTE:
             raise LocationError(
-                f"{text}: {scheme} is not supported; use gsiftp, ftp, sshftp or file"
+                f"{shown(text)}: {scheme} is not supported; use gsiftp, ftp, sshftp or file"
             )
         sound = _HOST.fullmatch(host)
         if sound is None or int(sound["port"] or 1) not in range(1, 65536):
-            raise LocationError(f"malformed URL: {text!r}; a host and port look like host:2811")
+            raise LocationError(
+                f"malformed URL: {shown(text)!r}; a host and port look like host:2811"
+            )
         # Not "~", which stays the home directory's name; nor is "/" dropped, which says directory.
         return cls(path, scheme, host)
 
@@ -88,7 +96,13 @@ class Location:
         return self.path.endswith("/")
 
     def child(self, name: str) -> Location:
-        """The place of that name in this directory."""
+        """The place of that name in this directory.
+
+        Raises:
+            LocationError: It is no name of a file: what a server lists may not lead elsewhere.
+        """
+        if reason := unusable(name, remote=not self.is_local):
+            raise LocationError(f"{name!r} is no name of a file: {reason}")
         return replace(self, path=posixpath.join(self.path, name))
 
     @property
@@ -111,9 +125,32 @@ class Location:
         return f"{self.scheme}://{host}{_quoted(self.path)}"
 
     @property
+    def server(self) -> str:
+        """Its server alone, for messages."""
+        return str(replace(self, path=""))
+
+    @property
     def url(self) -> str:
         """For pyGlobus: the URL with everything that it needs."""
         return f"{self.scheme}://{self.host}{_quoted(self.path)}"
+
+
+def unusable(name: str, *, remote: bool) -> str:
+    """Why text cannot be the name of one file in a directory; ``""`` if it can.
+
+    Args:
+        name: What a listing tells, or a local directory holds.
+        remote: Whether it is to be sent over FTP, where a line end begins the next command.
+    """
+    if name in ("", ".", ".."):
+        return "it is empty" if not name else "it is the directory itself, or the one above"
+    if "/" in name:
+        return "it has a slash"
+    if "\0" in name:
+        return "it has a NUL"
+    if remote and ("\r" in name or "\n" in name):
+        return "it has a line end, which cannot be sent over FTP"
+    return ""
 
 
 def _quoted(path: str) -> str:
@@ -131,7 +168,9 @@ def _top(place: Location) -> str:
 def _sound(path: str, text: str) -> str:
     # In FTP a line end would begin the next command.
     if any(character in path for character in "\0\r\n") and "://" in text:
-        raise LocationError(f"{text!r}: a name with NUL or a line end cannot be sent over FTP")
+        raise LocationError(
+            f"{shown(text)!r}: a name with NUL or a line end cannot be sent over FTP"
+        )
     if "\0" in path:
-        raise LocationError(f"{text!r}: a name cannot hold NUL")
+        raise LocationError(f"{shown(text)!r}: a name cannot hold NUL")
     return path

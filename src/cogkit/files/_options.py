@@ -27,6 +27,13 @@ class TransferOptions:
     connection that is kept; when files come from the server, it is the server that opens it."""
     sessions: int = 2
     """Sessions at once, for many files or the parts of a large one; each has a handshake."""
+    in_place: bool = False
+    """Write straight into the target, and not into a temporary file that gets its name at the end:
+    for directories in which nothing may be made or renamed.  A copy that fails then leaves what
+    it has written so far."""
+    require_atomic: bool = False
+    """Replace a file in one step or not at all: an error, before anything is touched, where the
+    server can only be written to straight."""
     stall: float | None = 60.0
     """A transfer that moves nothing for so long is aborted."""
     timeout: float | None = 60.0
@@ -39,19 +46,19 @@ class TransferOptions:
             raise ValueError(f"it takes at least one session, not {self.sessions}")
         if self.parallel > 1 and self.stream:
             raise ValueError("stream mode has one stream: leave out parallel, or stream")
+        if self.in_place and self.require_atomic:
+            raise ValueError("what is written in place is not replaced in one step")
         if self.private and not self.authenticate:
             raise ValueError("a private data channel must be authenticated")
 
-    def attributes(self, *, many: bool = False, ordered: bool = False) -> FtpClientOperationAttr:
+    def attributes(self, *, extended: bool = False) -> FtpClientOperationAttr:
         """The attributes of pyGlobus for it.
 
         Args:
-            many: Whether several files go, for which the data connection is kept.
-            ordered: Whether the bytes must come in their order, as into a pipe.
+            extended: In extended block mode, and not in stream mode.
         """
         from pyGlobus.ftpClient import DcauMode, FtpClientOperationAttr, Mode, Protection
 
-        extended = (self.parallel > 1 or many) and not self.stream and not ordered
         attributes = FtpClientOperationAttr()
         if extended:
             attributes.mode = Mode.EXTENDED_BLOCK

@@ -1,231 +1,322 @@
-"""The files of GridFTP and FTP servers: one client for all of them, and what it waits for."""
+"""`RemoteStore`: the files of GridFTP and FTP servers, during one run."""
 
 from __future__ import annotations
 
 import errno
 import os
-import posixpath
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from cogkit.files._entry import Entry, Kind
-from cogkit.files._location import Location
-from pyGlobus.ftpClient import (
-    Feature,
-    FtpClient,
-    FtpClientException,
-    FtpClientHandleAttr,
-    FtpEntry,
-    parse_fact_line,
-)
-from pyGlobus.globusException import GlobusException
+from cogkit.files._connection import Connection
+from cogkit.files._entry import Entry, Kind, Listing
+from cogkit.files._listing import entry_of, read
+from cogkit.files._server import says_why
+from pyGlobus.ftpClient import FtpClientException, ListingForm
+from pyGlobus.globusException import GlobusException, GlobusTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from cogkit.files._connection import Tick
+    from cogkit.files._location import Location
     from cogkit.files._options import TransferOptions
-
-T = TypeVar("T")
-
-_TICK = 0.1
-_GRACE = 3.0
-# A command that the server does not know (RFC 959, 4.2).
-_UNKNOWN_COMMAND = (500, 501, 502, 504)
+    from cogkit.files._run import Run
+    from cogkit.files._server import Server
 
 
 class RemoteStore:
-    """Servers.  One operation runs at a time, so one client, with a session to each, will do."""
+    """What a run does with servers, by one connection: one thing at a time."""
 
-    def __init__(self, options: TransferOptions) -> None:
-        self.options = options
-        self.client = FtpClient(FtpClientHandleAttr(cache_all=True))
-        # The attributes of the transfers between which they go: with others, the data connection
-        # would be closed, and be made and authenticated anew for the next file.
-        self._attributes = options.attributes(many=True)
-        # Listings travel as data: protected like it, and in stream mode.
-        self._listing = options.attributes(ordered=True)
-        self._running: Any = None
-        self._cancelled = False
-
-    def cancel(self) -> None:
-        """End what runs, from another thread; nothing new begins."""
-        self._cancelled = True
-        operation = self._running
-        if operation is not None:
-            operation.cancel()
-
-    def resume(self) -> None:
-        """After `cancel`: go on."""
-        self._cancelled = False
-
-    def close(self) -> None:
-        """Hang up everywhere."""
-        self.client.close()
-
-    # ---- waiting ---------------------------------------------------------------------------
-
-    def finish(self, operation: Any, tick: Callable[[int], object] | None = None) -> Any:
-        """Wait for an operation, which has a deadline of its own.
-
-        It is cancelled when the wait is interrupted at any point.
+    def __init__(
+        self, connection: Connection, run: Run, options: TransferOptions | None = None
+    ) -> None:
+        """For one run.
 
         Args:
-            operation: What to wait for.
-            tick: Told the bytes that have been moved, ten times a second.
+            connection: What it uses.
+            run: What is cancelled as a whole.
+            options: Other ones than the connection's, for how long to wait.
         """
-        self._running = operation
-        if self._cancelled:
-            operation.cancel()
-        try:
-            while not operation.wait(_TICK if tick else None):
-                if tick:
-                    tick(operation.bytes_done)
-        except BaseException:
-            if operation.cancel():
-                operation.wait(_GRACE)
-            raise
-        return operation.result(0)
+        self.connection = connection
+        self.run = run
+        self.options = options or connection.options
+        self._remembered: dict[Location, Listing] | None = None
 
-    def transfer(
-        self, operation: Any, *places: Location, tick: Callable[[int], object] | None = None
-    ) -> Any:
-        """As `finish`, for one that has a data connection to each of these servers."""
-        try:
-            return self.finish(operation, tick)
-        except BaseException:
-            # A data connection that is kept in extended block mode is not fit for use after a
-            # failure, and would fail the next transfer for no reason.
-            for place in places:
-                with suppress(GlobusException):
-                    self.client.flush_url_state(place.url)
-            raise
+    def server(self, place: Location) -> Server:
+        """What is known of a server."""
+        return self.connection.server(place, self.run)
+
+    def open(self, place: Location) -> None:
+        """Log in."""
+        self.connection.open(place, self.run)
 
     # ---- Store -----------------------------------------------------------------------------
 
     def stat(self, place: Location) -> Entry:
         """What is there; a symbolic link is followed."""
+        server = self.server(place)
+        if not server.has_facts:
+            return self._stat_by_listing(place)
         try:
-            facts = self.finish(
-                self.client.mlst(place.url, self._attributes, timeout=self.options.timeout)
-            )
+            facts = self._command("mlst", place)
         except FtpClientException as error:
-            if error.reply_code not in _UNKNOWN_COMMAND:
+            if error.unsupported:
+                server.has_facts = False
+            elif says_why(error):
                 raise
-            return self._stat_without_mlst(place)
-        return _entry(facts, place.name or place.path)
+            # else it is refused in words that say nothing
+            return self._stat_by_listing(place)
+        return entry_of(facts, place.name or place.path)
 
-    def listdir(self, place: Location) -> list[Entry]:
-        """What is in a directory, sorted by name."""
+    def listdir(self, place: Location, *, follow: bool = True) -> Listing:
+        """What is in a directory.
+
+        Args:
+            place: The directory.
+            follow: Whether to find out what links lead to, where the listing does not tell.
+        """
+        if self._remembered is None:
+            return self._listdir(place, follow=follow)
+        if place not in self._remembered:
+            self._remembered[place] = self._listdir(place, follow=follow)
+        return self._remembered[place]
+
+    def long_list(self, place: Location) -> Listing:
+        """What LIST tells of a directory, links and all; empty if that is in no known form."""
+        return self._long_list(place) or Listing()
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """In this block nothing changes at the servers: no directory is listed twice."""
+        self._remembered = {}
         try:
-            text = self._list(self.client.machine_list, place)
-        except FtpClientException as error:
-            if error.reply_code not in _UNKNOWN_COMMAND:
-                raise
-            found = [self._stat_without_mlst(place.child(name)) for name in self._names(place)]
-        else:
-            facts = [parse_fact_line(line) for line in _lines(text)]
-            # "." and ".." come as such types from some servers, and as such names from others
-            found = [
-                _entry(fact, fact.name)
-                for fact in facts
-                if fact.type not in ("cdir", "pdir") and fact.name not in (".", "..")
-            ]
-        return sorted(found, key=lambda entry: entry.name)
+            yield
+        finally:
+            self._remembered = None
 
     def mkdir(self, place: Location) -> None:
         """Make a directory."""
-        self.finish(self.client.mkdir(place.url, self._attributes, timeout=self.options.timeout))
+        try:
+            self._command("mkdir", place)
+        except FtpClientException as error:
+            if says_why(error):
+                raise
+            # Not by its words, but by what is there
+            if self.exists(place):
+                raise _os_error(FileExistsError, errno.EEXIST, place) from error
+            if place.parent != place and not self.exists(place.parent):
+                raise _os_error(FileNotFoundError, errno.ENOENT, place) from error
+            raise
 
     def unlink(self, place: Location) -> None:
         """Remove what is not a directory."""
-        self.finish(self.client.delete(place.url, self._attributes, timeout=self.options.timeout))
+        try:
+            self._command("delete", place)
+        except FtpClientException as error:
+            if says_why(error) or self.exists(place):
+                raise
+            raise _os_error(FileNotFoundError, errno.ENOENT, place) from error
 
-    def remove_tree(self, place: Location) -> None:
-        """Remove a directory with all that is in it; no symbolic link is followed."""
-        for entry in self.listdir(place):
-            inner = place.child(entry.name)
-            if entry.is_dir and entry.link_target is None:
-                self.remove_tree(inner)
-            else:
-                self.unlink(inner)
-        self.finish(self.client.rmdir(place.url, self._attributes, timeout=self.options.timeout))
+    def rmdir(self, place: Location) -> None:
+        """Remove an empty directory."""
+        self._command("rmdir", place)
 
     # ---- for copies ------------------------------------------------------------------------
 
-    def can_split(self, place: Location) -> bool:
-        """Whether parts of a file can be fetched and stored at that server."""
+    def exists(self, place: Location) -> bool:
+        """Whether anything is there, as far as the server tells."""
         try:
-            features = self.finish(
-                self.client.feat(place.url, self._attributes, timeout=self.options.timeout)
-            )
-        except FtpClientException:
+            self.stat(place)
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        return bool(features[Feature.ERET] and features[Feature.ESTO])
+        return True
 
     def size(self, place: Location) -> int:
         """The size of a file in bytes."""
-        size: int = self.finish(
-            self.client.size(place.url, self._attributes, timeout=self.options.timeout)
-        )
+        size: int = self._command("size", place)
         return size
 
     def rename(self, place: Location, to: Location) -> None:
-        """Give a file another name on its server, over a file of that name."""
-        self.finish(
-            self.client.move(place.url, to.url, self._attributes, timeout=self.options.timeout)
-        )
+        """Give a file another name on its server."""
+        self._command("move", place, to.url)
+
+    def chmod(self, place: Location, mode: int) -> bool:
+        """Set permission bits; False where the server does not let us."""
+        server = self.server(place)
+        if server.can_chmod is False:
+            return False
+        try:
+            self._command("chmod", place, mode)
+        except FtpClientException as error:
+            if isinstance(error, (ConnectionError, TimeoutError)):
+                raise
+            server.can_chmod = False
+            return False
+        server.can_chmod = True
+        return True
+
+    def create(self, place: Location) -> None:
+        """Make an empty file."""
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+            self.transfer(
+                lambda: self.connection.client.put(
+                    place.url, self.connection.command_attributes(place), source=nothing,
+                    stall_timeout=self.options.stall,
+                ),
+                place,
+            )  # fmt: skip
+
+    def can_rename(self, part: Location, *, ask: bool) -> bool:
+        """Whether files can be renamed at that server, as far as it is known.
+
+        Args:
+            part: A name that no file has.
+            ask: Whether to ask the server if it is not known.  It costs the session, since the
+                client library would go on with RNTO (`cog_guard`).
+        """
+        server = self.server(part)
+        if server.can_rename is None and ask:
+            try:
+                self._command("move", part, part.url)
+            except FtpClientException as error:
+                if isinstance(error, (ConnectionError, TimeoutError)):
+                    raise
+                server.can_rename = not error.unsupported
+            else:
+                server.can_rename = True
+        return server.can_rename is not False
+
+    def transfer(
+        self,
+        begin: Callable[[], Any],
+        *places: Location,
+        tick: Tick | None = None,
+        moved: Callable[[Any], bool] = lambda operation: operation.bytes_done > 0,
+    ) -> Any:
+        """As `Connection.transfer`."""
+        return self.connection.transfer(begin, self.run, *places, tick=tick, moved=moved)
 
     # ---- how it is done --------------------------------------------------------------------
 
-    def _list(self, call: Callable[..., Any], place: Location) -> bytes:
+    def _command(self, name: str, place: Location, *arguments: Any) -> Any:
+        connection = self.connection
+        command = getattr(connection.client, name)
+        operation = command(
+            place.url,
+            *arguments,
+            connection.command_attributes(place),
+            timeout=self.options.timeout,
+        )
+        return connection.wait_for(operation, self.run)
+
+    def _listdir(self, place: Location, *, follow: bool) -> Listing:
+        server = self.server(place)
+        if server.has_facts:
+            try:
+                return self._list(ListingForm.FACTS, place) or Listing()
+            except FtpClientException as error:
+                if not error.unsupported:
+                    raise
+                server.has_facts = False
+        if server.has_list:
+            if (listing := self._long_list(place)) is not None:
+                return self._with_links_followed(listing, place) if follow else listing
+            server.has_list = False
+        names = self._list(ListingForm.NAMES, place) or Listing()
+        return names.replaced(
+            [self._ask_without_listing(place.child(entry.name)) for entry in names]
+        )
+
+    def _with_links_followed(self, listing: Listing, place: Location) -> Listing:
+        return listing.replaced(
+            self._follow(place.child(entry.name), entry) if entry.is_link else entry
+            for entry in listing
+        )
+
+    def _long_list(self, place: Location) -> Listing | None:
+        try:
+            return self._list(ListingForm.LONG, place)
+        except FtpClientException as error:
+            if not error.unsupported:
+                raise
+        return None
+
+    def _list(self, form: ListingForm, place: Location) -> Listing | None:
+        """A listing travels as data, protected like it, and in stream mode."""
+        connection = self.connection
+        attributes = connection.listing_attributes(place)
+        client = connection.client
+        call = {
+            ListingForm.FACTS: client.machine_list,
+            ListingForm.LONG: client.verbose_list,
+            ListingForm.NAMES: client.list,
+        }[form]
         descriptor = os.memfd_create("listing")
         try:
-            operation = call(
-                place.url, self._listing, into=descriptor, stall_timeout=self.options.stall
+            size: int = self.transfer(
+                lambda: call(
+                    place.url, attributes, into=descriptor, stall_timeout=self.options.stall
+                ),
+                place,
+                # what has come of it is asked for anew
+                moved=lambda operation: False,
             )
-            size: int = self.transfer(operation, place)
-            return os.pread(descriptor, size, 0)
+            return read(os.pread(descriptor, size, 0), form, place)
         finally:
             os.close(descriptor)
 
-    def _names(self, place: Location) -> list[str]:
-        """The names in a directory; of a file, its own."""
-        # some servers give them with their paths
-        names = [posixpath.basename(line) for line in _lines(self._list(self.client.list, place))]
-        return [name for name in names if name not in (".", "..")]
-
-    def _stat_without_mlst(self, place: Location) -> Entry:
-        """From what every FTP server knows: a file's listing is itself, and nothing is in it."""
-        name = place.name or place.path
-        names = self._names(place)
-        if names == [place.name] and not self._exists(place.child(place.name)):
-            return Entry(name, Kind.FILE, self.size(place))
-        if not names and not self._exists(place):
-            # where that is no error but an empty list
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
-        return Entry(name, Kind.DIRECTORY)
-
-    def _exists(self, place: Location) -> bool:
-        operation = self.client.exists(place.url, self._attributes, timeout=self.options.timeout)
+    def _stat_by_listing(self, place: Location) -> Entry:
+        """By the listing of its parent: servers without MLST tell kinds, links and modes there."""
+        if not place.name:
+            return Entry(place.path, Kind.DIRECTORY)  # a root or home directory
+        listing = None
         try:
-            return bool(self.finish(operation))
-        except NotADirectoryError:  # nothing can be in a file
-            return False
+            listing = self.listdir(place.parent)
+        except (GlobusTimeoutError, ConnectionError):
+            raise
+        except (GlobusException, OSError):
+            pass  # some directories may be entered, but not be listed
+        for entry in listing or ():
+            if entry.name == place.name:
+                return entry
+        # Some servers do not list names that begin with a dot.
+        if listing is not None and not place.name.startswith("."):
+            raise _os_error(FileNotFoundError, errno.ENOENT, place)
+        return self._ask_without_listing(place)
+
+    def _ask_without_listing(self, place: Location) -> Entry:
+        """By CWD, which only works for a directory, and SIZE, which does for some servers too."""
+        if self._is_directory(place):
+            return Entry(place.name, Kind.DIRECTORY)
+        with suppress_refusals():
+            return Entry(place.name, Kind.FILE, self.size(place))
+        raise _os_error(FileNotFoundError, errno.ENOENT, place)
+
+    def _follow(self, place: Location, link: Entry) -> Entry:
+        """What a link leads to, which LIST does not tell."""
+        try:
+            found = self._ask_without_listing(place)
+        except FileNotFoundError:
+            return link
+        return Entry(link.name, found.kind, found.size, None, None, link.link_target)
+
+    def _is_directory(self, place: Location) -> bool:
+        with suppress_refusals():
+            self._command("cwd", place)
+            return True
+        return False
 
 
-def _entry(facts: FtpEntry, name: str) -> Entry:
-    if facts.is_dir:
-        kind = Kind.DIRECTORY
-    elif facts.type == "file":
-        kind = Kind.FILE
-    else:
-        kind = Kind.OTHER
-    return Entry(
-        name, kind, facts.size, facts.modified, facts.mode, facts.link_target, facts.unique
-    )
+@contextmanager
+def suppress_refusals() -> Iterator[None]:
+    """What a server refuses in this block is no error; a connection that breaks is one."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise
+    except FtpClientException:
+        pass
 
 
-def _lines(listing: bytes) -> list[str]:
-    # Only CR LF ends a line: a name may hold LF.
-    text = os.fsdecode(listing)
-    return [line for line in text.split("\r\n") if line]
+def _os_error(kind: type[OSError], number: int, place: Location) -> OSError:
+    return kind(number, os.strerror(number), str(place))

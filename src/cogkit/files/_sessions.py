@@ -8,14 +8,15 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pyGlobus.globusException import GlobusException, OperationCancelledError
+from cogkit.files._report import pass_on_parts
+from pyGlobus.globusException import GlobusException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from cogkit.files._connection import Tick
+    from cogkit.files._location import Location
     from cogkit.files._remote import RemoteStore
-
-    Tick = Callable[[int], object]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,15 +27,17 @@ _GRACE = 10.0
 
 
 class Sessions(Generic[T, R]):
-    """Works through a list of tasks with several sessions.
+    """Works through a list of tasks with several sessions of one run.
 
     The first that fails ends it: what runs elsewhere is cancelled, and what is done stays done.
+    A further session that the servers do not let in is done without.
     """
 
     def __init__(
         self,
-        stores: list[RemoteStore],
+        stores: Sequence[RemoteStore],
         do: Callable[[RemoteStore, T, Tick | None], R],
+        servers: Callable[[T], Iterable[Location]],
         *,
         watched: bool,
     ) -> None:
@@ -43,10 +46,12 @@ class Sessions(Generic[T, R]):
         Args:
             stores: The sessions; the first has been used already.
             do: Does one task in one session; its last argument takes the bytes moved so far.
-            watched: Whether anybody wants to know them.
+            servers: Places at the servers that a task needs.
+            watched: Whether anybody wants to know the bytes.
         """
         self._stores = stores
         self._do = do
+        self._servers = servers
         self._watched = watched
         self._tasks: collections.deque[T] = collections.deque()
         self._news: queue.SimpleQueue[tuple[int, R | None, BaseException | None]]
@@ -68,8 +73,6 @@ class Sessions(Generic[T, R]):
             moving: Told ten times a second, in this thread, the bytes of what is under way.
         """
         self._tasks.extend(tasks)
-        for store in self._stores:
-            store.resume()
         threads = [
             threading.Thread(target=self._work, args=(number,), daemon=True)
             for number in range(min(len(self._stores), len(self._tasks)))
@@ -93,40 +96,43 @@ class Sessions(Generic[T, R]):
                         done(outcome)
                 if moving:
                     moving(sum(self._moving))
-        except BaseException:
+        except BaseException as problem:
             self._stopped = True
-            for store in self._stores:
-                store.cancel()
+            self._stores[0].run.cancel()
             for thread in threads:
                 thread.join(_GRACE)
+            while not self._news.empty():
+                _, outcome, error = self._news.get()
+                if outcome is not None:  # what others have done meanwhile is done
+                    done(outcome)
+                elif error is not None:
+                    pass_on_parts(error, problem)
             raise
-        while self._tasks:  # given back when the others had ended already
-            done(self._do(self._stores[0], self._tasks.popleft(), None))
 
     def _work(self, number: int) -> None:
         store = self._stores[number]
-        fresh = number > 0
         try:
-            while not self._stopped:
-                try:
-                    task = self._tasks.popleft()
-                except IndexError:
-                    break
-                try:
-                    outcome = self._do(store, task, self._ticker(number))
-                except ConnectionError:
-                    if not fresh:
-                        raise
-                    # The server has had enough of us: the others go on without this one.
-                    self._tasks.appendleft(task)
-                    break
-                fresh = False
-                self._news.put((number, outcome, None))
+            if number == 0 or self._lets_in(store):
+                while not self._stopped:
+                    try:
+                        task = self._tasks.popleft()
+                    except IndexError:
+                        break
+                    self._news.put((number, self._do(store, task, self._ticker(number)), None))
         except BaseException as error:
-            if not (self._stopped and isinstance(error, OperationCancelledError)):
-                self._news.put((number, None, error))
+            self._news.put((number, None, error))
             return
         self._news.put((number, None, None))
+
+    def _lets_in(self, store: RemoteStore) -> bool:
+        try:
+            for place in self._servers(self._tasks[0]):
+                store.open(place)
+        except IndexError:
+            return False  # the others have done everything meanwhile
+        except GlobusException:
+            return False  # the server has enough of us: the others go on without this one
+        return True
 
     def _ticker(self, number: int) -> Tick | None:
         if not self._watched:
@@ -142,4 +148,4 @@ def close_all(stores: Iterable[RemoteStore]) -> None:
     """Hang up in all of them."""
     for store in stores:
         with suppress(GlobusException):
-            store.close()
+            store.connection.close()

@@ -21,6 +21,7 @@ from __future__ import annotations
 from ._check import check
 from ._describe import Command, Job, NoContact, default_contact
 from ._errors import BadJob, JobError, JobFailed, JobLost
+from ._kept import Submitted, find, states, submit_recorded
 from ._record import Entry, History, RecordDamaged, UnknownJob, history
 from ._remote import cancel, clean, logs, status, submit, wait
 from ._run import Outcome, run
@@ -38,17 +39,21 @@ __all__ = [
     "NoContact",
     "Outcome",
     "RecordDamaged",
+    "Submitted",
     "UnknownJob",
     "cancel",
     "check",
     "clean",
     "command_from",
     "default_contact",
+    "find",
     "history",
     "logs",
     "read_rsl",
     "run",
+    "states",
     "status",
     "submit",
+    "submit_recorded",
     "wait",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from urllib.parse import quote
 from cogkit.jobs._errors import BadJob
 from cogkit.jobs._output import Channel, live
 from pyGlobus.rsl import RSL, Operator
+from pyGlobus.urls import shown_in
 
 __all__ = ["Command", "Job", "NoContact", "default_contact", "described", "is_url", "staged"]
 
@@ -36,7 +37,7 @@ def default_contact() -> str:
     raise NoContact("no gatekeeper is named: give --resource CONTACT, or set COGKIT_GRAM to one")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Command:
     """A command line to run there, every word as it is given, and what it needs.
 
@@ -73,6 +74,10 @@ class Command:
     """Files there that are removed in the end."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Any others of GRAM's, as `RSL` takes them."""
+
+    def __repr__(self) -> str:
+        given = (f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))
+        return shown_in(f"Command({', '.join(given)})")
 
     def rsl(self, channel: Channel | None = None) -> RSL:
         """The job in RSL.

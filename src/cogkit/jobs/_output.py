@@ -154,7 +154,7 @@ class Output:
                 "another job's output is being received in this process, which can be done for one "
                 "job at a time: run this one in another process, or submit() it"
             )
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()  # what was printed before the job comes before its output
         try:
             for number in (0, 1):

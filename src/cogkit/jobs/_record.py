@@ -7,9 +7,12 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from pyGlobus.urls import shown_in
 
 __all__ = ["Entry", "History", "RecordDamaged", "UnknownJob", "history"]
 
@@ -39,8 +42,9 @@ class Entry:
     """When, with zone."""
     command: str
     """What it runs, in short."""
-    sandbox: str | None = None
-    """The directory of the sandbox that it ran in."""
+
+
+_KNOWN = {field.name for field in fields(Entry)}
 
 
 class History:
@@ -60,13 +64,12 @@ class History:
         return iter(self._read()[1])
 
     def add(self, job: str, resource: str, command: str) -> Entry:
-        """Enter a job; returns it with its number."""
+        """Enter a job, without the passwords of URLs; returns it with its number."""
         with self._locked():
             last, entries = self._read()
             number = last + 1
-            sandbox = os.environ.get("COGKIT_SANDBOX")
             now = datetime.now(UTC)
-            entry = Entry(number, job, resource, now, command, sandbox)
+            entry = Entry(number, job, resource, now, shown_in(command))
             self._write(number, [*(one for one in entries if now - one.submitted < _KEPT), entry])
         return entry
 
@@ -105,10 +108,7 @@ class History:
             return 0, []
         try:
             record = json.loads(text)
-            return int(record["last"]), [
-                Entry(**(one | {"submitted": datetime.fromisoformat(one["submitted"])}))
-                for one in record["jobs"]
-            ]
+            return int(record["last"]), [_entry(one) for one in record["jobs"]]
         except (ValueError, TypeError, KeyError) as error:
             raise RecordDamaged(
                 f"{self.path} is damaged: {error}; remove it (the jobs themselves go on)"
@@ -136,6 +136,12 @@ class History:
             yield
         finally:
             os.close(number)
+
+
+def _entry(one: dict[str, Any]) -> Entry:
+    # another version may have entered more
+    known = {name: value for name, value in one.items() if name in _KNOWN}
+    return Entry(**(known | {"submitted": datetime.fromisoformat(one["submitted"])}))
 
 
 def history() -> History:

@@ -105,8 +105,10 @@ def kill_descendants(timeout: float = 10.0) -> list[int]:
 
 
 def kill_marked(marks: Mapping[str, str]) -> None:
-    """Kill this user's processes that were started with all of these in their environment.
+    """Kill this user's processes that bear all of these marks.
 
+    A process bears a mark ``NAME=value`` that was in the environment it was started with, or
+    that is a folder in the path of its program: some programs write over their environment.
     This is for what is left when a supervisor was itself killed with SIGKILL, and for
     what leaves its parent on purpose.
     """
@@ -115,10 +117,15 @@ def kill_marked(marks: Mapping[str, str]) -> None:
         found = False
         for pid in _pids():
             try:
-                marked = needles.issubset(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+                environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                program = os.fsencode(Path(f"/proc/{pid}/exe").readlink()).split(b"/")
             except OSError:
                 continue
-            if marked and pid != os.getpid() and start_time(pid) is not None:
+            if (
+                needles.issubset(environ + program)
+                and pid != os.getpid()
+                and start_time(pid) is not None
+            ):
                 found = True
                 send_signal(pid, signal.SIGKILL)
         if not found:

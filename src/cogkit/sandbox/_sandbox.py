@@ -21,10 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from cogkit.sandbox import _records
 from cogkit.sandbox._cluster import Slurm
 from cogkit.sandbox._errors import NoSandbox, SandboxError
 from cogkit.sandbox._layout import Layout, account
+from cogkit.sandbox._records import foreign, running
 from cogkit.sandbox._wire import Connection, Message
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _STOP_TIMEOUT = 30.0
 
 
 class ServerHandle:
-    """One server of a running sandbox, to be looked at and to be tormented.
+    """One server of a running sandbox, which can be frozen, killed and started again.
 
     ``stop`` and ``cont`` freeze and thaw it with the sessions that it serves, as a
     machine that hangs would; ``kill`` ends it as a crash would; ``restart`` brings
@@ -523,11 +523,15 @@ def find(directory: str | os.PathLike[str] | None = None) -> Path:
     if directory is None:
         directory = os.environ.get("COGKIT_SANDBOX_DIR")
     # This also sweeps what a killed supervisor left, the one that is meant included.
-    records = _records.running()
+    records = running()
     if directory is not None:
         return Path(directory).resolve()
     if not records:
-        raise NoSandbox("no sandbox is running; start one with: cogkit sandbox up")
+        elsewhere = ", ".join(f"{record.directory} of {record.host}" for record in foreign())
+        left = f" (another machine's, or container's, is left alone: {elsewhere})"
+        raise NoSandbox(
+            "no sandbox is running; start one with: cogkit sandbox up" + (left if elsewhere else "")
+        )
     if len(records) > 1:
         names = ", ".join(record.directory for record in records)
         raise SandboxError(f"several sandboxes are running: {names}; name one with --dir")
@@ -572,7 +576,7 @@ def _end(connection: Connection, process: subprocess.Popen[bytes] | None, creato
             process.wait()
             break
     if process.returncode != 0:
-        _records.running()  # it was killed itself: this removes what it left
+        running()  # it was killed itself: this removes what it left
     if interrupted:
         raise KeyboardInterrupt
 

@@ -226,7 +226,7 @@ class SlurmCluster:
         folder = self.layout.slurm
         for name in ("", "bin", "sbin", "state", "etc/globus"):
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._link_daemons()
+        self._place_daemons()
         for server in (self.controller, *self.nodes):
             server.reserve_port()
         for node in self.nodes:
@@ -241,20 +241,22 @@ class SlurmCluster:
         self._write_scripts()
         self._configure_gram()
 
-    def _link_daemons(self) -> None:
-        """Give Slurm's daemons their own names.
+    def _place_daemons(self) -> None:
+        """Give Slurm's daemons their own names, and each node a slurmstepd that bears its marks.
 
         They know by the name they were started with which of them they are
         (``running_in_slurmctld()`` in ``slurm_protocol_defs.c``), and as ``slurmctld-wlm``, which
         Debian calls it, 24.11's ends with "certmgr plugin only allowed on slurmctld and slurmd".
+
+        slurmstepd writes its title over its environment (``setproctitle.c``), in 24.11 over all
+        of it.  So it is a copy, whose path, which the kernel knows, has the marks in it.
         """
         programs = self.programs
-        for name, program in (
-            ("slurmctld", programs.slurmctld),
-            ("slurmd", programs.slurmd),
-            ("slurmstepd", programs.slurmstepd),
-        ):
+        for name, program in (("slurmctld", programs.slurmctld), ("slurmd", programs.slurmd)):
             (self.layout.slurm / "sbin" / name).symlink_to(program)
+        for node in self.nodes:
+            node.slurmstepd.parent.mkdir(mode=0o700, parents=True)
+            shutil.copy(programs.slurmstepd, node.slurmstepd)
 
     def _conf(self) -> list[str]:
         folder, logs, owner = self.layout.slurm, self.layout.logs, account()
@@ -287,8 +289,9 @@ class SlurmCluster:
             "SchedulerParameters=batch_sched_delay=0,sched_interval=1",
             # a job whose node dies is over, and not run a second time in two minutes
             "JobRequeue=0",
-            # a node that comes back works again, whatever it went for
-            "ReturnToService=2",
+            # a node that was silent works again when it is back; with 2, one that was powered off
+            # would do so at an answer from before, which slurmctld reads up to a second later
+            "ReturnToService=1",
             # seconds until a silent node is given up, and from SIGTERM to SIGKILL
             "SlurmdTimeout=10",
             "KillWait=2",
@@ -457,19 +460,24 @@ class SlurmNode(_SlurmDaemon):
 
     def __init__(self, name: str, layout: Layout, environ: Mapping[str, str]) -> None:
         # at the end, which slurmstepd does not write over; see SlurmCluster
-        mark = {_NODE_MARK: name, MARK: environ[MARK]}
-        super().__init__(name, layout, {k: v for k, v in environ.items() if k != MARK} | mark)
+        marks = {_NODE_MARK: name, MARK: environ[MARK]}
+        super().__init__(name, layout, {k: v for k, v in environ.items() if k != MARK} | marks)
+        folders = (f"{variable}={value}" for variable, value in marks.items())
+        self.slurmstepd = layout.slurm.joinpath("sbin", *folders, "slurmstepd")
+        self._powered_off = False
 
     def start(self) -> None:
         """Start it in the foreground."""
-        daemons = f"{self.layout.slurm}/sbin"
-        self._spawn([f"{daemons}/slurmd", "-D", "-N", self.name, "-d", f"{daemons}/slurmstepd"])
+        slurmd = f"{self.layout.slurm}/sbin/slurmd"
+        self._spawn([slurmd, "-D", "-N", self.name, "-d", str(self.slurmstepd)])
 
     def is_ready(self) -> bool:
         """Whether the controller would give it a job."""
         if not self._accepts():
             return False
-        state = self._command("sinfo", "--noheader", "--nodes", self.name, "--format", "%T").strip()
+        state = self._state()
+        if self._powered_off and state.startswith("down"):
+            self._command("scontrol", "update", f"NodeName={self.name}", "State=RESUME")
         return state in ("idle", "mixed", "allocated")
 
     def kill(self) -> None:
@@ -486,11 +494,16 @@ class SlurmNode(_SlurmDaemon):
         """
         self.kill()
         _processes.kill_marked({MARK: self.environ[MARK], _NODE_MARK: self.name})
+        self._powered_off = True
         reason = ("State=DOWN", "Reason=powered off")
         self._command("scontrol", "update", f"NodeName={self.name}", *reason)
-        state = self._command("sinfo", "--noheader", "--nodes", self.name, "--format", "%T")
+        state = self._state()
         if not state.startswith("down"):
             raise SandboxError(f"slurmctld was not to be told that {self.name} is down: {state}")
+
+    def _state(self) -> str:
+        """What the controller says of it, such as ``idle``."""
+        return self._command("sinfo", "--noheader", "--nodes", self.name, "--format", "%T").strip()
 
 
 def _write_script(path: Path, text: str) -> None:

@@ -29,11 +29,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cogkit.sandbox import _processes, _records
 from cogkit.sandbox._ca import CertificateAuthority, IssuedCredential
 from cogkit.sandbox._errors import NoSandbox, SandboxError
 from cogkit.sandbox._layout import MAX_PATH, Layout, account
+from cogkit.sandbox._processes import adopt_orphans, children, kill_descendants, signal_tree
 from cogkit.sandbox._proxy import issue_proxy
+from cogkit.sandbox._records import (
+    Record,
+    remove_directory,
+    remove_record,
+    running,
+    take_lock,
+    write_record,
+)
 from cogkit.sandbox._servers import (
     Gatekeeper,
     GridFTPServer,
@@ -81,11 +89,13 @@ class Supervisor:
         self._slurm_nodes = slurm_nodes
         self._slurm: SlurmCluster | None = None
         self._id = secrets.token_hex(8)
-        self._record: _records.Record | None = None
+        self._record: Record | None = None
+        self._lock: int | None = None
         self._servers: dict[str, Server] = {}
         self._buffers: dict[socket.socket, bytes] = {}
         self._signalled = False
         self._asker: socket.socket | None = None
+        self._stop_serial: int | None = None
         self._selector = selectors.DefaultSelector()
         self._creator = _open_pidfd(creator)
         self._operations: dict[str, Callable[[Message], Message]] = {
@@ -105,7 +115,7 @@ class Supervisor:
         self._watch_signals()
         failure: Exception | None = None
         try:
-            _processes.adopt_orphans()
+            adopt_orphans()
             self._start()
             if self._owner is not None:
                 send(self._owner, self.describe())
@@ -194,7 +204,7 @@ class Supervisor:
         self._listen()
 
     def _make_directory(self) -> None:
-        _records.running()  # sweeps what others left behind
+        running()  # sweeps what others left behind
         if self._wanted is None:
             root, made = Path(tempfile.mkdtemp(prefix="cogkit-")), True
         else:
@@ -214,12 +224,9 @@ class Supervisor:
                 root.rmdir()
             raise
         self._layout = Layout(root)
-        started = _processes.start_time(os.getpid())
-        assert started is not None
-        self._record = _records.Record(
-            self._id, str(root), os.getpid(), started, keep_directory=not made
-        )
-        _records.write(self._record)
+        self._record = Record.here(self._id, str(root), keep_directory=not made)
+        self._lock = take_lock(self._id)  # until this process ends, by whatever
+        write_record(self._record)
 
     def _listen(self) -> None:
         listener = socket.socket(socket.AF_UNIX)
@@ -245,7 +252,7 @@ class Supervisor:
 
     def _reap_orphans(self) -> None:
         ours = {server.process.pid for server in self._servers.values() if server.process}
-        for pid in _processes.children().get(os.getpid(), ()):
+        for pid in children().get(os.getpid(), ()):
             if pid not in ours:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
@@ -275,8 +282,9 @@ class Supervisor:
                 request: Message = json.loads(line)
                 if request["op"] == "stop":
                     self._asker = connection
+                    self._stop_serial = request["serial"]
                     return
-                send(connection, self._answer(request))
+                send(connection, {**self._answer(request), "serial": request["serial"]})
             except (OSError, ValueError, KeyError):  # gone, or not one of ours
                 self._hang_up(connection)
                 return
@@ -297,7 +305,7 @@ class Supervisor:
     def _detach(self, _: Message) -> Message:
         assert self._record is not None
         self._record = replace(self._record, detached=True)
-        _records.write(self._record)
+        write_record(self._record)
         self._owner = None
         if self._creator is not None:
             self._selector.unregister(self._creator)
@@ -390,7 +398,7 @@ class Supervisor:
         server = self._find(request)
         if server.pid is None:
             raise SandboxError(f"{server.name} does not run")
-        _processes.signal_tree(server.pid, request["number"])
+        signal_tree(server.pid, request["number"])
         return server.describe()
 
     def _find(self, request: Message) -> Server:
@@ -435,15 +443,15 @@ class Supervisor:
     def _remove(self) -> list[int]:
         """Kill every process and remove every file; returns processes that stayed."""
         try:
-            left = _processes.kill_descendants()
+            left = kill_descendants()
             for server in self._servers.values():
                 if isinstance(server, Gatekeeper):
                     server.remove_delegated_proxies()
         finally:
             if self._record is not None:
                 keep = self._record.keep_directory
-                _records.remove_directory(self._layout.root, self._id, keep=keep)
-                _records.remove(self._record)
+                remove_directory(self._layout.root, self._id, keep=keep)
+                remove_record(self._record)
         return left
 
     def _say_goodbye(self, failure: Exception | None) -> None:
@@ -452,9 +460,13 @@ class Supervisor:
             known = isinstance(failure, SandboxError | OSError)
             text = str(failure) if known else f"the supervisor failed: {failure!r}"
             answer = {"error": text, "type": type(failure).__name__}
-        for connection in {self._asker, self._owner} - {None}:
+        told = {**answer, "serial": self._stop_serial}
+        if self._owner is not None and self._owner is not self._asker:
             with contextlib.suppress(OSError):
-                send(connection, answer)  # type: ignore[arg-type]  # None is taken out
+                send(self._owner, answer)
+        if self._asker is not None:
+            with contextlib.suppress(OSError):
+                send(self._asker, told)
 
 
 def _use_directory(path: Path) -> bool:

@@ -7,9 +7,10 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from .._native import ffi
+from .ftpurls import wire_url
+from .passwords import shown
 
 _LINE_END = re.compile(r"[\0\r\n]|%(?:00|0a|0d)", re.IGNORECASE)
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 # what the library's gridftp-ssh hands to ssh, without quotes
 _SSH = re.compile(
     r"//(?:[\w.+][\w.+-]*(?::[^@/#]*)?@)?(?:[\w.][\w.-]*|\[[\da-fA-F:.]+\])(?::\d*)?(?:/[^#]*)?\Z"
@@ -44,7 +45,7 @@ def _let_go(reference: weakref.ref[Any]) -> None:
 
 
 def urls(*texts: str) -> list[bytes]:
-    """URLs as C strings.
+    """URLs as C strings, as Globus is to be given them (`wire_url`).
 
     Raises:
         ValueError: a NUL or line end inside, plain or escaped (Globus decodes escapes), which
@@ -56,9 +57,4 @@ def urls(*texts: str) -> list[bytes]:
             raise ValueError(f"a URL cannot hold NUL, CR or LF: {shown(text)!r}")
         if text[:7].lower() == "sshftp:" and not _SSH.match(text[7:]):
             raise ValueError(f"cannot be given to ssh (write # as %23): {shown(text)!r}")
-    return [text.encode() for text in texts]
-
-
-def shown(url: str) -> str:
-    """The URL as it may be shown: without a password."""
-    return _PASSWORD.sub(r"\1:...@", url)
+    return [wire_url(text).encode() for text in texts]

@@ -5,29 +5,34 @@ reason or the server's reply that began it.  `causes_of` reads the whole chain; 
 which of Python's concepts it stands for (a file not found, a refused permission, a dead
 connection); each library's module then raises its own class for that concept.
 
-The tree (public names are in `pyGlobus.globusException`)::
-
-    GlobusException                     msg, code, library, causes, transient, hint
-      CredentialError                   no credential, unreadable, expired, wrong passphrase
-      AuthenticationError               the two sides do not accept each other's credential
-      OperationCancelledError
-      HandleClosedError                 (also ValueError, as for a closed file)
-      GlobusForkError, GlobusDeadlockError (also RuntimeError)
-      FtpClientException, GramClientException, GassServerEZException, ...
-        each with subclasses that are also FileNotFoundError, PermissionError, ...
+The classes are in `pyGlobus._core.exceptions`.
 """
 
 from __future__ import annotations
 
-import enum
 import errno
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from .._native import ffi, lib
+from .environment import blamed
+from .exceptions import (
+    AuthenticationError,
+    Cause,
+    Concept,
+    CredentialError,
+    GlobusDeadlockError,
+    GlobusEnvironmentError,
+    GlobusException,
+    GlobusForkError,
+    GlobusTimeoutError,
+    HandleClosedError,
+    OperationCancelledError,
+    UntrustedCredentialError,
+)
+from .passwords import shown_in
 
 __all__ = [
     "AuthenticationError",
@@ -36,134 +41,18 @@ __all__ = [
     "CredentialError",
     "ErrorClasses",
     "GlobusDeadlockError",
+    "GlobusEnvironmentError",
     "GlobusException",
     "GlobusForkError",
     "GlobusTimeoutError",
     "HandleClosedError",
     "OperationCancelledError",
+    "UntrustedCredentialError",
     "causes_of",
     "check",
     "concept_of",
     "text_of",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """One link of a Globus error chain, outermost first in `GlobusException.causes`."""
-
-    library: str
-    """The Globus module that reports it, such as ``globus_ftp_client``."""
-    kind: str
-    """``globus``, ``errno``, ``gssapi``, ``openssl`` or ``ftp``."""
-    code: int
-    """The number that goes with `kind`: error type, errno, major status, FTP reply code."""
-    message: str
-
-
-class GlobusException(Exception):
-    """Root of every error that this package raises about Globus.
-
-    Attributes:
-        msg: what was tried, where, and what went wrong.
-        code: the reply code when an FTP server has refused, else the library's error number, or
-            None.
-        library: the Globus library that reports it, ``""`` when it is ours.
-        causes: the whole chain behind it, outermost first.
-        transient: whether trying again later can help.
-        hint: what to do about it, ``""`` when there is nothing to say.
-        side: of what goes on between two places, at which it failed: ``source`` or
-            ``destination``; ``""`` when that cannot be told.
-        url: the URL at that side, without a password.
-    """
-
-    side: str = ""
-    url: str = ""
-
-    def __init__(
-        self,
-        msg: str,
-        *,
-        code: int | None = None,
-        library: str = "",
-        causes: tuple[Cause, ...] = (),
-        transient: bool = False,
-        hint: str = "",
-    ) -> None:
-        super().__init__(msg)
-        self.msg = msg
-        self.code = code
-        self.library = library
-        self.causes = causes
-        self.transient = transient
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.msg} ({self.hint})" if self.hint else self.msg
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # keyword arguments and an OSError base defeat the default
-        state = dict(self.__dict__)
-        if isinstance(self, OSError):
-            state.update(errno=self.errno, strerror=self.strerror)
-        return _rebuild, (type(self), state)
-
-
-def _rebuild(cls: type[GlobusException], state: dict[str, Any]) -> GlobusException:
-    error = cls(state["msg"])
-    for name, value in state.items():
-        setattr(error, name, value)
-    return error
-
-
-class CredentialError(GlobusException):
-    """Our own credential is missing, unreadable, expired, or its passphrase is wrong."""
-
-
-class AuthenticationError(GlobusException):
-    """The two sides do not accept each other: unknown CA, wrong name, not in the grid-mapfile."""
-
-
-class OperationCancelledError(GlobusException):
-    """The operation was cancelled by its caller."""
-
-
-class GlobusTimeoutError(GlobusException, TimeoutError):
-    """The operation did not finish within its deadline, and was aborted."""
-
-    def __init__(self, msg: str, **details: Any) -> None:
-        details.setdefault("transient", True)
-        GlobusException.__init__(self, msg, **details)
-        self.errno = errno.ETIMEDOUT
-
-
-class HandleClosedError(GlobusException, ValueError):
-    """A handle was used after `close()`."""
-
-
-class GlobusForkError(GlobusException, RuntimeError):
-    """Globus was used in a forked child: its threads exist in the parent only."""
-
-
-class GlobusDeadlockError(GlobusException, RuntimeError):
-    """A callback waited for an operation whose own callbacks could then never run."""
-
-
-class Concept(enum.Enum):
-    """What an error means to a Python programmer."""
-
-    NOT_FOUND = enum.auto()
-    PERMISSION = enum.auto()
-    EXISTS = enum.auto()
-    IS_A_DIRECTORY = enum.auto()
-    NOT_A_DIRECTORY = enum.auto()
-    NO_SPACE = enum.auto()
-    CONNECTION = enum.auto()
-    TIMEOUT = enum.auto()
-    CREDENTIAL = enum.auto()
-    AUTHENTICATION = enum.auto()
-    INVALID = enum.auto()
-    OTHER = enum.auto()
 
 
 ErrorClasses = Mapping[Concept, type[GlobusException]]
@@ -246,7 +135,7 @@ def _cause(error: Any) -> Cause:
         where = text_of(lib.globus_error_openssl_error_get_library(error))
         reason = text_of(lib.globus_error_openssl_error_get_reason(error))
         return Cause(library, "openssl", 0, ": ".join(part for part in (where, reason) if part))
-    text = _take_text(lib.globus_object_printable_to_string(error)).strip()
+    text = shown_in(_take_text(lib.globus_object_printable_to_string(error)).strip())
     if is_a(lib.GLOBUS_ERROR_TYPE_FTP):
         return Cause(library, "ftp", lib.globus_error_ftp_error_get_code(error), text)
     if is_a(lib.GLOBUS_ERROR_TYPE_GSSAPI):
@@ -317,7 +206,9 @@ def concept_of_gss(text: str) -> Concept:
     return Concept.AUTHENTICATION
 
 
-_EXPIRED = re.compile(r"redential: (\S+)\s+with subject: (.+?)\s+(has expired [^.\n]*)", re.DOTALL)
+_EXPIRED = re.compile(
+    r"redential: (\S+)\s+with subject: (.+?)\s+(?:has )?(expired [^.\n]*)", re.DOTALL
+)
 _END_OF_REPLY = re.compile(r"(\d{3}[ -])?(End\.?)?")
 
 
@@ -327,7 +218,7 @@ def last_line(text: str) -> str:
         return "no credential found"
     expired = _EXPIRED.search(text)
     if expired:
-        return f"the credential {expired[1]} of {expired[2]} {expired[3]}"
+        return f"the credential {expired[1]} of {expired[2]} has {expired[3]}"
     lines = [re.sub(r"^(\d{3}[ -])+", "", line.strip()).strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not _END_OF_REPLY.fullmatch(line)]
     return re.sub(r"^globus_\w+: ", "", lines[-1]) if lines else ""
@@ -349,13 +240,15 @@ def _concept_of_reply(code: int, text: str) -> Concept | None:
         return Concept.CONNECTION
     if code in (452, 552):
         return Concept.NO_SPACE
-    if code in (501, 504):
-        return Concept.INVALID
-    text = text.lower()
+    prose = _NAMES.sub(" ", text).lower()
     for words, concept in _REPLY_WORDS:
-        if words in text:
+        if words in prose:
             return concept
-    return None
+    return Concept.INVALID if code in (501, 504) else None
+
+
+# What may be the name of a file, whose words say nothing of what is wrong with it.
+_NAMES = re.compile(r"\"[^\"\r\n]*\"|\S*/\S*|\w[\w-]*(?:\.[\w-]+)+")
 
 
 _SERVER_NAMES = {
@@ -411,6 +304,8 @@ def make_error(
         Concept.AUTHENTICATION: AuthenticationError,
     }.get(concept, classes[Concept.OTHER])
     reason = _reason(causes)
+    if variable := _variable_behind(causes):
+        reason += f": {variable}"
     replied = [cause for cause in causes if cause.kind == "ftp"]
     code = next((cause.code for cause in [*replied, *causes] if cause.code), None)
     error = cls(
@@ -425,6 +320,16 @@ def make_error(
         error.errno = ERRNO_OF_CONCEPT.get(concept)
         error.strerror = reason
     return error
+
+
+def _variable_behind(causes: tuple[Cause, ...]) -> str:
+    return blamed(
+        "".join(cause.message for cause in causes),
+        address_in_use=any(
+            cause.kind == "errno" and cause.code in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+            for cause in causes
+        ),
+    )
 
 
 def _reason(causes: tuple[Cause, ...]) -> str:

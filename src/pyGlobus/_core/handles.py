@@ -15,9 +15,9 @@ __all__ = ["Handle", "owned"]
 
 
 def owned(owner: object, free: Callable[[], object]) -> None:
-    """Have the drainer call `free` when `owner` is garbage: for attributes and other plain memory.
+    """Have the callback thread call `free` when `owner` is garbage.
 
-    `free` must not refer to `owner`.
+    For attributes and other plain memory.  `free` must not refer to `owner`.
     """
     finalizer = weakref.finalize(owner, runtime.bury, free)
     finalizer.atexit = False
@@ -31,12 +31,12 @@ def _unclosed(name: str, release: Callable[[], None]) -> None:
 class Handle:
     """Something with a connection behind it: a context manager that is closed once.
 
-    One that is forgotten warns with `ResourceWarning` and is freed by the drainer, never by
+    One that is forgotten warns with `ResourceWarning` and is freed by the callback thread, never by
     whatever thread the garbage collector happened to run on.
     """
 
     def __init__(self, release: Callable[[], None]) -> None:
-        """`release` frees the C side; it must not refer to this object."""
+        """`release` frees the C side; it must not refer to this object, nor wait for a lock."""
         self._lock = threading.RLock()
         self._release = release
         self._closed = False
@@ -50,13 +50,20 @@ class Handle:
         return self._closed
 
     def close(self) -> None:
-        """Stop what is under way and free the handle; a second call does nothing."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._finalizer.detach()
-        self._release()
+        """Stop what is under way and free the handle; a second call does nothing.
+
+        In a forked child it only forgets the handle, which is the parent's.
+        """
+        self._closed = True
+        # of several threads one gets the finalizer
+        if self._finalizer.detach() is not None and not runtime.forked:
+            self._release()
+
+    async def aclose(self) -> None:
+        """`close()`, where it may wait for a server without holding the event loop up."""
+        import asyncio  # 30 ms to import; whoever awaits has it already
+
+        await asyncio.to_thread(self.close)
 
     def abandon(self) -> None:
         """Close without waiting or warning: the interpreter is leaving."""
@@ -72,6 +79,12 @@ class Handle:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         state = "closed" if getattr(self, "_closed", False) else "open"

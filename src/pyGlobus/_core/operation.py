@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import (
     GlobusDeadlockError,
     GlobusException,
+    GlobusForkError,
     GlobusTimeoutError,
     OperationCancelledError,
 )
-from .runtime import Timer, log, runtime
+from .passwords import shown_in
+from .runtime import Timer, call_user, log, runtime
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Operation"]
 
@@ -35,6 +41,10 @@ class Operation(Generic[T]):
 
     An operation whose wait is interrupted (Ctrl-C) is cancelled: nothing goes on behind the back
     of a program that has left.
+
+    What becomes of it is decided by one thread, the callback thread: everything that may end it is
+    handed to that.  So it has no lock, on which a finalizer or a signal handler that cancels an
+    operation could get stuck.
     """
 
     __slots__ = (
@@ -43,16 +53,18 @@ class Operation(Generic[T]):
         "_again",
         "_callbacks",
         "_convert",
+        "_deadline",
         "_error",
         "_failing",
+        "_grace",
         "_keep",
-        "_lock",
+        "_last_word",
+        "_look",
         "_lost",
         "_progress",
         "_rest",
         "_returned",
         "_settled",
-        "_timer",
         "_value",
         "_waiters",
         "_watch",
@@ -74,28 +86,32 @@ class Operation(Generic[T]):
 
         Args:
             what: what is tried, for messages.
-            convert: makes the result of the event, or raises; runs on the drainer.
+            convert: makes the result of the event, or raises; runs on the callback thread.
             abort: asks the library to stop this operation; its event then still comes.
             settled: called once, when Globus has really let go (before the waiters wake).
             lost: called instead when it has been aborted and Globus does not let go.
             keep: what C points at, kept alive until then.
             progress: bytes moved so far.
         """
-        self.what = what
+        self.what = shown_in(what)
         self._convert = convert
         self._abort = abort
         self._settled = settled
         self._lost = lost
         self._keep = keep
         self._progress = progress
-        self._lock = threading.Lock()
         # a bare lock each, released when the outcome is known: a tenth of a threading.Event
         self._waiters: list[threading.Lock] = []
-        self._callbacks: list[Callable[[Operation[T]], object]] = []
+        self._callbacks: collections.deque[Callable[[Operation[T]], object]] = collections.deque()
         self._failing: GlobusException | None = None
-        self._timer: Timer | None = None
+        self._last_word: GlobusException | None = None
+        """What ends it for good, also when it would be begun again after `_failing`."""
+        self._deadline: Timer | None = None
         self._watch: Timer | None = None
+        self._grace: Timer | None = None
         self._rest: Timer | None = None
+        self._look: Callable[[], None] | None = None
+        """What looks for a stall in the attempt under way."""
         self._again: Callable[[BaseException], bool] | None = None
         self._returned = False
         self._value: T | None = None
@@ -132,6 +148,10 @@ class Operation(Generic[T]):
         """
         if self._returned:
             return True
+        if runtime.forked:
+            raise GlobusForkError(
+                f"{self.what}: was begun by the parent process, which alone gets the result"
+            )
         if runtime.on_drainer():
             raise GlobusDeadlockError(
                 f"{self.what}: a callback cannot wait for an operation",
@@ -139,17 +159,15 @@ class Operation(Generic[T]):
             )
         waiter = threading.Lock()
         waiter.acquire()
-        with self._lock:
-            if self._returned:
-                return True
-            self._waiters.append(waiter)
         seconds = -1.0 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
         try:
-            if not waiter.acquire(timeout=seconds):
-                with self._lock, contextlib.suppress(ValueError):
+            self._waiters.append(waiter)
+            # whoever ends it says so first, then wakes those who wait
+            if not self._returned and not waiter.acquire(timeout=seconds):
+                with contextlib.suppress(ValueError):
                     self._waiters.remove(waiter)
         except BaseException:
-            if self.cancel():
+            if self.cancel() and waiter in self._waiters:
                 waiter.acquire(timeout=_INTERRUPT_GRACE)
             raise
         return self._returned
@@ -176,15 +194,29 @@ class Operation(Generic[T]):
         return self._error
 
     def add_done_callback(self, function: Callable[[Operation[T]], object]) -> None:
-        """Call `function(operation)` when done: on the drainer, or now if that is past.
+        """Call `function(operation)` when done: on the callback thread, or now if that is past.
 
         It must not block.  What it raises is logged (logger ``pyGlobus``).
         """
-        with self._lock:
-            if not self._returned:
-                self._callbacks.append(function)
-                return
-        self._call(function)
+
+        def call(operation: Operation[T]) -> object:  # one that is equal to no other
+            return function(operation)
+
+        self._callbacks.append(call)
+        if self._returned:
+            # unless the callback thread has just come to it
+            with contextlib.suppress(ValueError):
+                self._callbacks.remove(call)
+                self._call(call)
+
+    def as_future(self) -> Future[T]:
+        """A `concurrent.futures.Future` of the same outcome, for `wait` and `as_completed`.
+
+        Its `cancel()` cancels the operation; the future is then done when that has ended.
+        """
+        from .futures import OperationFuture  # not everybody's 20 ms
+
+        return OperationFuture(self)
 
     def __await__(self) -> Generator[Any, None, T]:
         import asyncio  # 30 ms to import; whoever awaits has it already
@@ -223,161 +255,174 @@ class Operation(Generic[T]):
     def limit(self, seconds: float | None) -> None:
         """Give it a deadline: it is then aborted and fails with `GlobusTimeoutError`."""
         if seconds is not None and not self._returned:
-            self._timer = runtime.later(seconds, lambda: self._expire(seconds))
+            self._deadline = runtime.later(seconds, lambda: self._expire(seconds))
+            if self._returned:  # meanwhile
+                self._forget_timers()
 
     def limit_stall(
-        self, seconds: float | None, waiting: Callable[[], bool] = lambda: True
+        self,
+        seconds: float | None,
+        waiting: Callable[[], bool] = lambda: True,
+        stalled: Callable[[], str] = lambda: "no data",
     ) -> None:
-        """Abort it when `bytes_done` does not grow for so many seconds while it is `waiting`."""
+        """Abort it when `bytes_done` does not grow for so many seconds while it is `waiting`.
+
+        `stalled` tells, for the message, what did not come.
+        """
         if seconds is None or self._returned:
             return
-        seen, since = -1, 0.0
+        seen, since = self.bytes_done, time.monotonic()
+        # often enough to be late by a quarter at most, and to end soon what Globus has lost
+        period = min(max(seconds / 4, 0.01), 1.0)
 
         def look() -> None:
             nonlocal seen, since
-            if self._returned or self._rest is not None:
+            if self._returned or self._rest is not None or self._look is not look:
                 return
             now, moment = self.bytes_done, time.monotonic()
             if now != seen or not waiting():
                 seen, since = now, moment
             elif moment - since >= seconds:
-                self.fail(
+                self._fail(
                     GlobusTimeoutError(
-                        f"{self.what}: no data for {seconds:g} s, {now} bytes moved; aborted"
-                    )
+                        f"{self.what}: {stalled()} for {seconds:g} s, {now} bytes moved; aborted"
+                    ),
+                    for_good=False,
                 )
                 return
-            # often enough to be late by a quarter at most, and to end soon what Globus has lost
-            self._watch = runtime.later(min(max(seconds / 4, 0.01), 1.0), look)
+            self._watch = runtime.later(period, look)
 
-        look()
+        self._look = look
+        self._watch = runtime.later(period, look)
+        if self._returned:  # meanwhile
+            self._forget_timers()
 
     def retry(self, again: Callable[[BaseException], bool]) -> None:
         """Ask `again`, when this fails, whether it will be begun once more: see `rest`."""
         self._again = again
 
     def rest(self, error: BaseException, seconds: float, resume: Callable[[], None]) -> bool:
-        """After `error`: call `resume` on the drainer in so many seconds, unless it is ended.
+        """After `error`: call `resume` in so many seconds, unless it is ended (callback thread).
 
         False when it has been ended, by something else than `error`, already.
         """
 
         def wake() -> None:
-            with self._lock:
-                rest, self._rest = self._rest, None
-            if rest is not None:
-                resume()
+            self._rest = None
+            resume()
 
-        with self._lock:
-            if self._failing not in (None, error):
-                return False
-            self._failing = None
-            watch, self._watch = self._watch, None
-            self._rest = runtime.later(seconds, wake)
-        if watch is not None:
-            watch.cancel()
+        if self._last_word is not None or self._failing not in (None, error):
+            return False
+        self._failing = None
+        self._cancel_timer("_watch")
+        self._cancel_timer("_grace")
+        self._rest = runtime.later(seconds, wake)
         return True
 
     @property
     def ending(self) -> GlobusException | None:
         """With what it is to end, when it has been told to."""
-        return self._failing
+        return self._last_word or self._failing
 
     def _expire(self, seconds: float) -> None:
-        self._again = None
-        self.fail(GlobusTimeoutError(f"{self.what}: no answer within {seconds:g} s"))
+        self._fail(GlobusTimeoutError(f"{self.what}: no answer within {seconds:g} s"))
 
     def fail(self, error: GlobusException) -> bool:
-        """Abort it, to end with `error`; False when it is done or cannot be aborted."""
-        with self._lock:
-            if self._returned or self._failing is not None:
-                return not self._returned
-            self._failing = error
-            rest, self._rest = self._rest, None
-        if rest is not None:
-            # between two attempts: nothing to abort
-            rest.cancel()
-            runtime.bury(lambda: self.end(None, error))
-            return True
-        if self._abort is None:
-            # Globus offers no way to stop this one: let go, and ignore what comes later
-            self._return(None, error)
-            return True
-        try:
-            self._abort(self)
-        except GlobusException:
-            log.debug("%s: abort failed", self.what, exc_info=True)
-        # a library that does not come back must not keep its caller
-        runtime.later(_GRACE, lambda: self._give_up(error))
+        """Abort it, to end with `error`, unless it is quicker; False when it is done already."""
+        if self._returned or runtime.forked:
+            return False
+        if self._last_word is None:
+            self._last_word = error  # whoever begins it right now sees that it is not wanted
+        runtime.bury(lambda: self._fail(error))
         return True
 
-    def _give_up(self, error: GlobusException) -> None:
-        with self._lock:
-            if self._returned or self._failing is not error:
-                return
-            # should the event come yet, it is too late to touch what has moved on; what C points
-            # at stays alive with this object until then
-            self._settled = None
+    def _fail(self, error: GlobusException, *, for_good: bool = True) -> None:
+        """End it with `error`, on the callback thread; `for_good`: it is not begun again."""
+        if self._returned:
+            return
+        if for_good:
+            self._again = None
+            self._last_word = self._last_word or error
+        if self._failing is not None:
+            return  # it is being aborted
+        self._failing = self._last_word or error
+        if self._rest is not None:
+            # between two attempts: nothing to abort
+            self._cancel_timer("_rest")
+            self.end(None, self._failing)
+            return
+        if self._abort is None:
+            # Globus offers no way to stop this one: let go, and ignore what comes later
+            self._return(None, self._failing)
+            return
+        # a library that does not come back must not keep its caller
+        self._grace = runtime.later(_GRACE, self._give_up)
+        try:
+            self._abort(self)
+        except BaseException:
+            log.debug("%s: abort failed", self.what, exc_info=True)
+
+    def _give_up(self) -> None:
+        if self._returned:
+            return
+        # should the event come yet, it is too late to touch what has moved on; what C points at
+        # stays alive with this object until then
+        self._settled = None
         if self._lost is not None:
-            self._lost()
-        self._return(None, error)
+            call_user(f"{self.what}: what leaves it to Globus", self._lost)
+        self._return(None, self.ending)
 
     def complete(self, event: Any) -> None:
-        """The event has come (on the drainer)."""
+        """The event has come (on the callback thread)."""
         value: T | None = None
         error: BaseException | None = None
         try:
             value = self._convert(event)
-        except Exception as problem:
-            error = self._failing or problem
+        except BaseException as problem:
+            error = self.ending or problem
             if error is not problem:
                 error.__cause__ = problem
-            if self._begins_again(error):
+            over = self._returned or self._last_word is not None
+            if not over and self._begins_again(self._failing or problem):
                 return
-            error = self._failing or error
+            error = self.ending or error
         self.end(value, error)
 
     def _begins_again(self, error: BaseException) -> bool:
-        try:
-            return self._again is not None and self._again(error)
-        except Exception:
-            runtime.report("%s: could not be begun again", self.what)
+        if self._again is None:
             return False
+        return bool(call_user(f"{self.what}: the retry", self._again, error))
 
     def end(self, value: T | None, error: BaseException | None) -> None:
-        """It is over, and Globus has let go of it."""
+        """It is over, and Globus has let go of it (on the callback thread)."""
         self._keep = None
-        with self._lock:
-            settled, self._settled = self._settled, None
+        settled, self._settled = self._settled, None
         if settled is not None:
-            try:
-                settled()
-            except Exception:
-                runtime.report("%s: the handle could not be put in order", self.what)
+            call_user(f"{self.what}: what frees its handle", settled)
         self._return(value, error)
 
     def _return(self, value: T | None, error: BaseException | None) -> None:
-        with self._lock:
-            if self._returned:
-                return
-            self._value = value
-            self._error = error
-            self._returned = True
-            callbacks, self._callbacks = self._callbacks, []
-            waiters, self._waiters = self._waiters, []
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        for waiter in waiters:
-            waiter.release()
-        for function in callbacks:
-            self._call(function)
+        if self._returned:
+            return
+        self._value = value
+        self._error = error
+        self._returned = True
+        self._forget_timers()
+        while self._waiters:
+            self._waiters.pop().release()
+        while self._callbacks:
+            self._call(self._callbacks.popleft())
+
+    def _forget_timers(self) -> None:
+        for name in ("_deadline", "_watch", "_grace", "_rest"):
+            self._cancel_timer(name)
+        self._look = None
+
+    def _cancel_timer(self, name: str) -> None:
+        timer: Timer | None = getattr(self, name)
+        if timer is not None:
+            setattr(self, name, None)
+            timer.cancel()
 
     def _call(self, function: Callable[[Operation[T]], object]) -> None:
-        try:
-            function(self)
-        except Exception:
-            runtime.report("a callback of %r raised", self)
+        call_user(f"a callback of {self!r}", function, self)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from .runtime import signals_held
+from .._native import lib
 
 __all__ = ["run_in_background", "run_interruptibly"]
 
@@ -39,11 +39,15 @@ def run_interruptibly(function: Callable[[], T]) -> T:
 
 
 def run_in_background(function: Callable[[], object]) -> threading.Thread:
-    """Run a C call that may block for long on a thread of its own, which never gets a signal.
+    """Run a C call that may block for long on a thread of its own, which takes no signals.
 
     `function` must not raise: nobody is there to hear of it.
     """
-    thread = threading.Thread(target=function, name="pyGlobus-worker", daemon=True)
-    with signals_held():
-        thread.start()
+
+    def work() -> None:
+        lib.cog_refuse_signals()
+        function()
+
+    thread = threading.Thread(target=work, name="pyGlobus-worker", daemon=True)
+    thread.start()
     return thread

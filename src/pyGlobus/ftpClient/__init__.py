@@ -34,9 +34,11 @@ from .errors import (
     FtpClientTimeoutError,
     FtpClientValueError,
 )
+from .files import FtpFeatures
 from .handleattr import FtpClientHandleAttr
-from .listing import FtpEntry, parse_fact_line, parse_list_line
+from .listing import FtpEntry, check_name, parse_fact_line
 from .listings import FtpScan
+from .listlines import parse_list_line
 from .marker import FtpClientRestartMarker
 from .plugins import (
     DebugPlugin,
@@ -49,6 +51,7 @@ from .plugins import (
     Throughput,
     ThroughputPlugin,
 )
+from .reading import Listing, ListingForm, RejectedLine, read_listing
 from .session import Block
 from .settings import Dcau, Layout, TcpBuffer
 
@@ -77,13 +80,17 @@ __all__ = [
     "FtpClientValueError",
     "FtpEntry",
     "FtpError",
+    "FtpFeatures",
     "FtpScan",
     "Layout",
+    "Listing",
+    "ListingForm",
     "Mode",
     "Operation",
     "PerfMarker",
     "PerfPlugin",
     "Protection",
+    "RejectedLine",
     "RestartMarkerPlugin",
     "RestartPlugin",
     "StripeThroughput",
@@ -92,8 +99,10 @@ __all__ = [
     "Throughput",
     "ThroughputPlugin",
     "Type",
+    "check_name",
     "parse_fact_line",
     "parse_list_line",
+    "read_listing",
 ]
 
 # the enumerations under their C names

@@ -11,10 +11,11 @@ C library's own ``set_*`` and ``get_*``; those of `FtpClientHandleAttr` too::
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
+from .._core.ftpurls import host_of
 from .._core.handles import owned
 from .._core.runtime import runtime
 from .._native import ffi, lib
@@ -37,7 +38,10 @@ from .settings import (
     write_text,
 )
 
-__all__ = ["FtpClientOperationAttr"]
+__all__ = ["IPV6", "FtpClientOperationAttr"]
+
+IPV6 = 2
+"""A bit of cog_name_families()."""
 
 T = TypeVar("T")
 
@@ -73,6 +77,13 @@ def user_in(url: str) -> tuple[str, str] | None:
         return None
     name, _, password = who.partition(":")
     return unquote(name), unquote(password)
+
+
+def _login(name: str, value: str | None) -> Any:
+    """What is sent with USER, PASS or ACCT: a line end would begin another command."""
+    if value is not None and any(sign in value for sign in "\0\r\n"):
+        raise FtpClientValueError(f"a {name} cannot hold NUL, CR or LF")
+    return write_text(value)
 
 
 class FtpClientOperationAttr(Attributes):
@@ -132,9 +143,7 @@ class FtpClientOperationAttr(Attributes):
     delayed_pasv = _flag("delayed_pasv")
     """Let the server choose its data address after it has seen the path."""
     get_delayed_pasv, set_delayed_pasv = delayed_pasv.methods()
-    allow_ipv6 = _flag("allow_ipv6")
-    """Use EPSV and EPRT, RFC 2428."""
-    get_allow_ipv6, set_allow_ipv6 = allow_ipv6.methods()
+    _allow_ipv6 = _flag("allow_ipv6")
     list_uses_data_mode = _flag("list_uses_data_mode")
     """Listings use `mode` too, so that the data connection is kept."""
     get_list_uses_data_mode, set_list_uses_data_mode = list_uses_data_mode.methods()
@@ -156,6 +165,8 @@ class FtpClientOperationAttr(Attributes):
         pointer = ffi.new("globus_ftp_client_operationattr_t *")
         check_ftp(lib.globus_ftp_client_operationattr_init(pointer), "operation attributes")
         self._pointer = pointer
+        # the library has a variable of its own, GLOBUS_FTP_CLIENT_IPV6
+        self._ipv6: bool | None = True if self._allow_ipv6 else None
         self._storage_module: tuple[str, str] | None = None
         self._authz_assert: tuple[str, bool] | None = None
         self._read_all: tuple[bool, DataFunc | None, Any] = (False, None, None)
@@ -163,7 +174,7 @@ class FtpClientOperationAttr(Attributes):
         self._data_security: Credential | None = None
         self._data_hosts: tuple[str, ...] | None = None
         self._authorization: dict[str, Any] = {}
-        self._settled_for = ""
+        self._copy_of: FtpClientOperationAttr | None = None
         owned(self, lambda: lib.globus_ftp_client_operationattr_destroy(pointer))
         self._assign(values)
 
@@ -269,6 +280,29 @@ class FtpClientOperationAttr(Attributes):
             self._read_all_token = 0
 
     @property
+    def allow_ipv6(self) -> bool | None:
+        """Whether hosts may be reached by IPv6, and data connections made by EPSV and EPRT (RFC
+        2428).
+
+        None: where it must be.  IPv4 first, and IPv6 where there is no IPv4 address, or none that
+        answers.  True: the addresses in the order of the system.
+        """
+        return self._ipv6
+
+    @allow_ipv6.setter
+    def allow_ipv6(self, value: bool | None) -> None:
+        self._ipv6 = value
+        self._allow_ipv6 = bool(value)
+
+    def get_allow_ipv6(self) -> bool:
+        """C: globus_ftp_client_operationattr_get_allow_ipv6."""
+        return self._allow_ipv6
+
+    def set_allow_ipv6(self, value: bool) -> None:
+        """C: globus_ftp_client_operationattr_set_allow_ipv6."""
+        self.allow_ipv6 = value
+
+    @property
     def data_hosts(self) -> tuple[str, ...] | None:
         """Hosts that the server may name for the data connection, beside the one that it is.
 
@@ -325,12 +359,15 @@ class FtpClientOperationAttr(Attributes):
             subject: the server's subject, when it is not that of its host name.
 
         (globus_ftp_client_operationattr_set_authorization)
+
+        Raises:
+            FtpClientValueError: a NUL, CR or LF in what is sent to the server.
         """
         check_ftp(
             lib.globus_ftp_client_operationattr_set_authorization(
                 self._pointer,
                 ffi.NULL if credential is None else credential.gss(),
-                write_text(user), write_text(password), write_text(account),
+                _login("user", user), _login("password", password), _login("account", account),
                 write_text(subject),
             ),
             "authorization",
@@ -340,7 +377,33 @@ class FtpClientOperationAttr(Attributes):
             "subject": subject,
         }  # fmt: skip
 
-    def insist_on_protection(self, url: str) -> None:
+    def for_operation(self, url: str, **changes: Any) -> Self:
+        """A copy for one operation on `url`, which says outright what the library would guess.
+
+        The caller's object may be in use by other threads and clients, so it is never changed.
+
+        Args:
+            url: where the operation goes.
+            **changes: attributes that the copy has instead.
+
+        Raises:
+            FtpClientValueError: protection is asked for that this URL cannot have.
+        """
+        pointer = ffi.new("globus_ftp_client_operationattr_t *")
+        check_ftp(
+            lib.globus_ftp_client_operationattr_copy(pointer, self._pointer), "operation attributes"
+        )
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._pointer = pointer
+        other._copy_of = self  # who has the token of `read_all`
+        owned(other, lambda: lib.globus_ftp_client_operationattr_destroy(pointer))
+        other._assign(changes)
+        other._insist_on_protection(url)
+        other._choose_login(url)
+        return other
+
+    def _insist_on_protection(self, url: str) -> None:
         """A protected data channel, or an error.
 
         Left to itself the library sends data in the clear, without a word, when protection is
@@ -357,27 +420,88 @@ class FtpClientOperationAttr(Attributes):
             # DEFAULT means: as the server likes
             self.dcau = DcauMode.SELF
 
-    def settle_authorization(self, url: str) -> None:
-        """Say outright what the library would take by default for this URL.
+    def _choose_login(self, url: str) -> None:
+        """Say who we are where the caller has not.
 
-        Left to its defaults it copies the login name for every operation on a kept connection and
-        forgets the copy (GCT 6.2: 64 bytes each).  The server maps whoever has no name.  And it
-        does not look at the name and password in an ``ftp:`` URL.
+        Left to its defaults the library copies the login name for every operation on a kept
+        connection and forgets the copy (GCT 6.2: 64 bytes each).  The server maps whoever has no
+        name.  And it does not look at the name and password in an ``ftp:`` URL.
         """
         scheme, who = url.partition(":")[0].lower(), user_in(url)
-        settled = f"{scheme}:{who}"
-        if self._authorization or settled == self._settled_for or scheme not in ("gsiftp", "ftp"):
+        if self._authorization or scheme not in ("gsiftp", "ftp"):
             return
-        user, password = (b"anonymous", b"globus@") if scheme == "ftp" else (ffi.NULL, ffi.NULL)
+        user, password = ("anonymous", "globus@") if scheme == "ftp" else (None, None)
         if who is not None:
-            user, password = (part.encode() for part in who)
+            user, password = who
         check_ftp(
             lib.globus_ftp_client_operationattr_set_authorization(
-                self._pointer, ffi.NULL, user, password, ffi.NULL, ffi.NULL
+                self._pointer, ffi.NULL, _login("user", user), _login("password", password),
+                ffi.NULL, ffi.NULL,
             ),
             "authorization",
+        )  # fmt: skip
+
+    def for_host(self, url: str, also: Container[str] = (), *, look_up: bool = False) -> Self:
+        """The attributes for the host of a URL: where `allow_ipv6` is None, with its answer.
+
+        Args:
+            url: names the host.
+            also: hosts that are not reached by IPv4 alone.
+            look_up: have the resolver say whether a host has IPv6 addresses, for who does not try
+                IPv4 alone first; that takes 5 s at most.
+        """
+        if self.allow_ipv6 is not None:
+            return self
+        host = host_of(url)
+        six = host in also or ":" in host
+        if not six and look_up:
+            six = bool(lib.cog_name_families(host.encode(), 5000) & IPV6)
+        if not six:
+            return self
+        return self.for_operation(url, allow_ipv6=True)
+
+    def for_command(self, url: str, mode: str, dcau: str, prot: str) -> FtpClientOperationAttr:
+        """The attributes for what needs no data connection: with nothing of one that is new.
+
+        The library sets up the data channel (MODE, DCAU, PROT, ...) for every command, also for
+        ``SIZE``.  Many servers do not know these; and what is changed costs a round trip and the
+        data connection that was kept.
+
+        Args:
+            url: where the operation goes; these attributes are already those for it.
+            mode: the letter of MODE that the session has agreed to, ``-`` for none yet.
+            dcau: that of DCAU.
+            prot: that of PROT.
+        """
+        scheme = url.partition(":")[0].lower()
+        wanted_mode = Mode.STREAM if mode == "-" else Mode(ord(mode))
+        wanted_prot = Protection.CLEAR if prot == "-" else Protection(ord(prot))
+        # DEFAULT sends nothing by itself; in a session of ftp: the library takes NONE anyway
+        wanted_dcau = {"-": DcauMode.DEFAULT, "A": DcauMode.DEFAULT, "N": DcauMode.NONE}.get(dcau)
+        same = (
+            self.mode is wanted_mode
+            and self.data_protection is wanted_prot
+            and (scheme == "ftp" or wanted_dcau is None or self.dcau.mode is wanted_dcau)
+            and self.net_stack is None
+            and self.disk_stack is None
+            and self.data_security is None
         )
-        self._settled_for = settled
+        if same:
+            return self
+        other = FtpClientOperationAttr(
+            type=self.type, control_protection=self.control_protection, mode=wanted_mode,
+            data_protection=wanted_prot, allow_ipv6=self.allow_ipv6,
+        )  # fmt: skip
+        if wanted_dcau is not None:
+            other.dcau = wanted_dcau
+        elif self.dcau.mode is DcauMode.SUBJECT:
+            other.dcau = self.dcau
+        if self.authz_assert is not None:
+            other.authz_assert = self.authz_assert
+        if self._authorization:
+            other.set_authorization(**self._authorization)
+        other._choose_login(url)
+        return other
 
     def _authorize(self, name: str, value: Any) -> None:
         self.set_authorization(**{**self._authorization, name: value})

@@ -52,7 +52,9 @@ class Registered:
         """Give it to Globus."""
         token = runtime.enrol(self._arrive)
         try:
-            check_ftp(self._call(ffi.cast("void *", token)), self.operation.what)
+            # the C handle is not replaced, and so not destroyed, while Globus is in it
+            with self._session.lock:
+                check_ftp(self._call(ffi.cast("void *", token)), self.operation.what)
         except BaseException:
             runtime.withdraw(token)
             raise
@@ -83,6 +85,16 @@ def _outcome(session: Session, verb: str, event: Any) -> Block:
         session.blocks -= 1
     if event.object != ffi.NULL:
         raise ftp_error(event.object, f"{verb} a block", None)
+    first, end = session.part
+    if (
+        event.a
+        and verb == "read"
+        and not (first <= event.b and (end < 0 or event.b + event.a <= end))
+    ):
+        raise FtpClientConnectionError(
+            f"{verb} a block: the server sent data from outside of the part that was asked for",
+            library="globus_ftp_client",
+        )
     session.moved[0] += event.a
     if event.a and verb == "read":
         add_span(session.spans, event.b, event.b + event.a)

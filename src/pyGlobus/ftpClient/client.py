@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._core.buffers import urls
+from .._core.buffers import shown, urls
 from .._native import lib
 from .errors import check_ftp
 from .files import FtpFiles
@@ -30,8 +30,7 @@ class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
 
     def abort(self) -> None:
         """Abort what runs (globus_ftp_client_abort); its operation ends as cancelled."""
-        with self._session.lock:
-            operation = self._session.operation
+        operation = self._session.operation
         if operation is not None:
             operation.cancel()
 
@@ -45,23 +44,24 @@ class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
         in extended block mode; in stream mode the size of the file tells.
         """
         self._require_open()
-        session = self._session
-        with session.lock:
-            running = session.operation is not None and session.confirms
-            return FtpClientRestartMarker(session.confirmed() if running else session.arrived())
+        return FtpClientRestartMarker(self._session.last_marker())
 
     def cache_url_state(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handle_cache_url_state)."""
         self._require_open()
-        check_ftp(
-            lib.globus_ftp_client_handle_cache_url_state(self._session.pointer, urls(url)[0]),
-            f"cache of {url}",
-        )
+        c_url = urls(url)[0]
+        with self._session.lock:
+            check_ftp(
+                lib.globus_ftp_client_handle_cache_url_state(self._session.pointer, c_url),
+                f"cache of {shown(url)}",
+            )
 
     def flush_url_state(self, url: str) -> None:
         """Close kept connections (globus_ftp_client_handle_flush_url_state)."""
         self._require_open()
-        check_ftp(
-            lib.globus_ftp_client_handle_flush_url_state(self._session.pointer, urls(url)[0]),
-            f"cache of {url}",
-        )
+        c_url = urls(url)[0]
+        with self._session.lock:
+            check_ftp(
+                lib.globus_ftp_client_handle_flush_url_state(self._session.pointer, c_url),
+                f"cache of {shown(url)}",
+            )

@@ -18,7 +18,9 @@ from .._core.errors import (
 )
 from .._native import ffi, lib
 from ..security.credential import Credential
+from ..security.diagnosis import fault_of, told_by
 from ..security.search import credential_search
+from .constants import FtpError
 
 __all__ = [
     "FtpClientConnectionError",
@@ -50,6 +52,27 @@ class FtpClientException(GlobusException):
     def reply(self) -> str:
         """The whole text of the server's reply."""
         return next((cause.message for cause in self.causes if cause.kind == "ftp"), "")
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether the server does not know the command, or not like this.
+
+        It then has said nothing about the file: what is to be known must be asked otherwise.  By
+        its reply (500, 502, 504; RFC 959, 4.2.1), or because it has told beforehand (FEAT) that
+        it lacks what the command needs.
+        """
+        if any(
+            cause.library == "globus_ftp_client" and cause.code == FtpError.FEATURE
+            for cause in self.causes
+            if cause.kind == "globus"
+        ):
+            return True
+        return self.reply_code in (500, 502, 504) and not _has_failed(self.reply)
+
+
+def _has_failed(reply: str) -> bool:
+    """Whether GCT's server, which says 500 of whatever went wrong, has understood the command."""
+    return any(words in reply for words in ("Command failed", "GlobusError", "GridFTP-Errno"))
 
 
 class FtpClientFileNotFoundError(FtpClientException, FileNotFoundError):
@@ -117,9 +140,26 @@ CLASSES: ErrorClasses = {
 def explain(causes: tuple[Cause, ...], what: str, credential: Credential | None) -> GlobusException:
     """The exception for a chain, and what to do about it."""
     made = make_error(causes, what, CLASSES)
+    if isinstance(made, (AuthenticationError, CredentialError)) and "gsiftp:" in what:
+        made = _blaming_us(made, what, credential)
     if not made.hint:
         made.hint = _hint(made, credential)
     return made
+
+
+def _blaming_us(made: GlobusException, what: str, credential: Credential | None) -> GlobusException:
+    """The error about our own credential, where it is at fault."""
+    replies = "\n".join(cause.message for cause in made.causes if cause.kind == "ftp")
+    fault = told_by(replies, credential) or fault_of(credential)
+    if fault is None:
+        return made
+    return type(fault)(
+        f"{what}: {fault.msg}",
+        code=made.code,
+        library=made.library,
+        causes=made.causes,
+        hint=fault.hint,
+    )
 
 
 def ftp_error(error: object, what: str, credential: Credential | None) -> GlobusException:
@@ -162,8 +202,7 @@ def _unknown_command(error: GlobusException) -> bool:
     """Whether the server has not understood a command (RFC 959, 4.2.1)."""
     if not isinstance(error, FtpClientException) or isinstance(error, OSError):
         return False
-    understood = "Command failed" in error.reply or "GlobusError" in error.reply
-    return error.reply_code in (500, 501, 502, 504) and not understood
+    return error.reply_code in (500, 501, 502, 504) and not _has_failed(error.reply)
 
 
 def _whom(credential: Credential | None) -> str:

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, text_of
+from .._core.ftpurls import path_of
 from .._core.operation import Operation
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .constants import Feature
-from .errors import FtpClientValueError, check_ftp
-from .listing import FtpEntry, parse_fact_line, parse_list_line
+from .constants import Feature, FtpError
+from .errors import FtpClientException, FtpClientValueError, check_ftp
+from .listing import FtpEntry, parse_fact_line
+from .reading import ListingForm, read_listing
 from .session import COMMAND_TIMEOUT, ON_COMPLETE, DoneFunc, FtpSession
 
-__all__ = ["FtpFiles"]
+__all__ = ["FtpFeatures", "FtpFiles"]
 
 T = TypeVar("T")
 
 CHECKSUM_TIMEOUT = 3600.0
 """Seconds that a server may take to read a file."""
 _REPLY = 1 << 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FtpFeatures(Mapping[Feature, bool | None]):
+    """What a server can do: what the library makes of it, and what the server has said."""
+
+    def __init__(
+        self, known: Mapping[Feature, bool | None], words: Mapping[str, str] | None
+    ) -> None:
+        self._known = known
+        self.words = words
+        """The server's lines, such as ``{"MLST": "type*;size*;", "EPSV": ""}``: names in upper
+        case, and what stands behind them.  None: the server does not know FEAT."""
+
+    def __getitem__(self, feature: Feature) -> bool | None:
+        return self._known[feature]
+
+    def __iter__(self) -> Iterator[Feature]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __repr__(self) -> str:
+        able = sorted(feature.name for feature, able in self.items() if able)
+        return f"<{type(self).__name__} {' '.join(able)} words={self.words!r}>"
 
 
 class FtpFiles(FtpSession):
@@ -55,10 +83,16 @@ class FtpFiles(FtpSession):
 
         Returns:
             An operation with one entry for a file; for a directory, the directory itself (GCT's
-            server) or what is in it (others).  `mlst` tells more, and times with their zone.
+            server) or what is in it (others).  Of what is not there some servers, such as vsftpd,
+            tell no entry and no error.  Lines that are no entries are left out.  `mlst` tells
+            more, and times with their zone.
         """
-        function = lib.globus_ftp_client_stat
-        return self._text("stat", function, url, op_attr, done_func, arg, timeout, _stat_entries)
+        path = path_of(url)
+        return self._text(
+            "stat", lib.globus_ftp_client_stat, url, op_attr, done_func, arg, timeout,
+            lambda text: read_listing(text.rstrip("\0"), ListingForm.LONG, path=path).entries,
+            _no_entries,
+        )  # fmt: skip
 
     def cwd(
         self,
@@ -71,10 +105,16 @@ class FtpFiles(FtpSession):
     ) -> Operation[str]:
         """Change the session's directory; gives the server's reply (CWD, globus_ftp_client_cwd).
 
-        URLs name whole paths, so what follows does not depend on it; it tells whether the
-        directory is there and open to us.
+        URLs name whole paths, so what follows does not depend on it (for a path in the login
+        directory, ``/~/x``, a new session is begun); it tells whether the directory is there and
+        open to us.
         """
-        return self._text("cwd", lib.globus_ftp_client_cwd, url, op_attr, done_func, arg, timeout)
+        function = lib.globus_ftp_client_cwd
+        operation: Operation[str] = self._text(
+            "cwd", function, url, op_attr, done_func, arg, timeout
+        )
+        self._session.away = True
+        return operation
 
     def exists(
         self,
@@ -85,13 +125,23 @@ class FtpFiles(FtpSession):
         *,
         timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[bool]:
-        """Whether there is a file or directory (globus_ftp_client_exists)."""
+        """Whether there is a file or directory (globus_ftp_client_exists).
+
+        Asked by SIZE, MLST, STAT, CWD and a list, until one is sure.  What the server refuses
+        for a reason that it does not name counts as absent, when all others refuse too.
+        """
+        moved = ffi.new("int *")
+
+        def settled(there: bool) -> bool:
+            self._session.away |= bool(moved[0])
+            return there
+
         return self._command(
-            "look for", url, op_attr, lambda event: True, done_func, arg, timeout,
+            "look for", url, op_attr, lambda event: settled(True), done_func, arg, timeout,
             lambda c_url, attr, token: lib.cog_ftp_exists(
-                self._session.pointer, c_url, attr, ON_COMPLETE, token
+                self._session.pointer, c_url, attr, moved, ON_COMPLETE, token
             ),
-            on_error=_absent,
+            on_error=lambda error: settled(_is_there(error)),
         )  # fmt: skip
 
     def size(
@@ -125,7 +175,7 @@ class FtpFiles(FtpSession):
         when = ffi.new("globus_abstime_t *")
         return self._command(
             "modification time of", url, op_attr,
-            lambda event: datetime.fromtimestamp(when.tv_sec, UTC), done_func, arg, timeout,
+            lambda event: _moment(when.tv_sec, url), done_func, arg, timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_modification_time(
                 self._session.pointer, c_url, attr, when, ON_COMPLETE, token
             ),
@@ -174,19 +224,22 @@ class FtpFiles(FtpSession):
         arg: Any = None,
         *,
         timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Operation[Mapping[Feature, bool | None]]:
+    ) -> Operation[FtpFeatures]:
         """What the server can do (FEAT, RFC 2389; globus_ftp_client_feat).
 
+        It is asked once in a session, when that begins: later calls cost nothing.
+
         Returns:
-            An operation with True or False for each feature that the library knows of, and None
-            where the library has not looked.
+            An operation with True or False for each feature that the library knows of, None where
+            the library has not looked, and the server's own words as `FtpFeatures.words`.
         """
         features = ffi.new("globus_ftp_client_features_t *")
         check_ftp(lib.globus_ftp_client_features_init(features), "features")
         features = ffi.gc(features, lib.globus_ftp_client_features_destroy)
         return self._command(
-            "features of", url, op_attr, lambda event: _supported(features), done_func, arg,
-            timeout,
+            "features of", url, op_attr,
+            lambda event: FtpFeatures(_supported(features), self._session.guard.features(url)),
+            done_func, arg, timeout,
             lambda c_url, attr, token: lib.globus_ftp_client_feat(
                 self._session.pointer, c_url, attr, features, ON_COMPLETE, token
             ),
@@ -351,11 +404,18 @@ class FtpFiles(FtpSession):
         arg: Any,
         timeout: float | None,
         convert: Callable[[str], T] = str,  # type: ignore[assignment]
+        on_error: Callable[[GlobusException], T] | None = None,
     ) -> Operation[T]:
         """A command that is answered by some text, which the library hands over."""
         text, length = ffi.new("globus_byte_t **"), ffi.new("globus_size_t *")
 
         def take(event: Any) -> T:
+            if text[0] == ffi.NULL:
+                raise FtpClientException(
+                    f"{verb} {shown(url)}: the server says that it is done, and tells nothing",
+                    code=FtpError.PROTOCOL,
+                    library="globus_ftp_client",
+                )
             raw = bytes(ffi.buffer(text[0], length[0]))
             lib.free(text[0])
             return convert(raw.decode("utf-8", "surrogateescape"))
@@ -365,18 +425,39 @@ class FtpFiles(FtpSession):
             lambda c_url, attr, token: function(
                 self._session.pointer, c_url, attr, text, length, ON_COMPLETE, token
             ),
+            on_error,
         )  # fmt: skip
 
 
-def _stat_entries(text: str) -> tuple[FtpEntry, ...]:
-    lines = (line for line in text.rstrip("\0").splitlines() if line.strip())
-    return tuple(parse_list_line(line) for line in lines if not line.startswith("total "))
+def _moment(seconds: int, url: str) -> datetime:
+    try:
+        return _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        raise FtpClientException(
+            f"modification time of {shown(url)}: a year that datetime does not have",
+            code=FtpError.PROTOCOL,
+            library="globus_ftp_client",
+        ) from None
 
 
-def _absent(error: GlobusException) -> bool:
+def _no_entries(error: GlobusException) -> tuple[FtpEntry, ...]:
+    """None, where the server has agreed and told nothing: the library calls that an error."""
+    if error.library == "globus_ftp_client" and error.code == FtpError.PROTOCOL:
+        return ()
+    raise error
+
+
+def _is_there(error: GlobusException) -> bool:
+    """What a no to `FtpFiles.exists` means."""
+    if isinstance(error, IsADirectoryError):  # so much for its size
+        return True
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return False
-    raise error
+    if not isinstance(error, FtpClientException) or isinstance(error, (OSError, ValueError)):
+        raise error
+    if (error.reply_code or 0) < 500 or error.unsupported:
+        raise error
+    return False
 
 
 def _word(text: str, what: str) -> bytes:

@@ -1,4 +1,5 @@
-"""What watches over a client's servers: where they send us for data, and which of two failed.
+"""What watches over a client's servers: where they send us for data, what they have agreed to and
+said that they can, and which of two failed.
 
 A server answers PASV with the address that it listens at.  An address of another host is refused
 before anything is connected to, as a server could make use of us to reach what it cannot; so is a
@@ -10,15 +11,18 @@ operation's ``data_hosts``; a striped transfer asks for several hosts, and so al
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .._core.buffers import shown
-from .._core.errors import GlobusException, OperationCancelledError, text_of
+from .._core.errors import Cause, GlobusException, OperationCancelledError, text_of
+from .._core.ftpurls import plain_url, wire_url
 from .._native import ffi, lib
 from .constants import Striping
-from .errors import FtpClientConnectionError, FtpClientDataAddressError, check_ftp
+from .errors import FtpClientConnectionError, FtpClientDataAddressError, check_ftp, explain
 
 if TYPE_CHECKING:
     from .attributes import FtpClientOperationAttr
@@ -92,19 +96,30 @@ class Guard:
         allowed, delayed = self._rules
         lib.cog_guard_begin(self.pointer, allowed.encode(), delayed)
 
+    def began(self) -> bool:
+        """Whether a server has said that data may come (a reply 1xx)."""
+        return bool(lib.cog_guard_began(self.pointer))
+
     def refusal(self, what: str) -> FtpClientConnectionError | None:
-        """Why the guard has aborted the operation, if it has."""
+        """Why the guard has aborted the operation, if it has, but for `refused_rename`."""
         return self._disorder(what) or self._bad_address(what)
+
+    def refused_rename(self, what: str) -> GlobusException | None:
+        """That the file to rename was refused: then the guard has aborted, or the server does not
+        know how to rename (`FtpClientException.unsupported`)."""
+        code = ffi.new("int *")
+        reply = _taken(lib.cog_guard_rename_reply(self.pointer, code))
+        if reply is None:
+            return None
+        return explain((Cause("globus_ftp_client", "ftp", code[0], reply.strip()),), what, None)
 
     def _disorder(self, what: str) -> FtpClientConnectionError | None:
         url = _taken(lib.cog_guard_disordered_url(self.pointer))
         if url is None:
             return None
-        server = shown(url)
-        error = FtpClientConnectionError(
-            f"{what}: the replies of {server} are out of order: "
-            "the transfer is over before it has begun (226 or 250 before 150)"
-        )
+        server = shown(plain_url(url))
+        disorder = text_of(lib.cog_guard_disorder(self.pointer))
+        error = FtpClientConnectionError(f"{what}: the replies of {server} {disorder}")
         error.url = server
         return error
 
@@ -112,7 +127,7 @@ class Guard:
         address = _taken(lib.cog_guard_refused(self.pointer))
         if address is None:
             return None
-        server = shown(_taken(lib.cog_guard_refused_url(self.pointer)) or "")
+        server = shown(plain_url(_taken(lib.cog_guard_refused_url(self.pointer)) or ""))
         if not address:
             error = FtpClientDataAddressError(
                 f"{what}: the reply of {server} to where it listens for data makes no sense"
@@ -134,14 +149,44 @@ class Guard:
         if fault is None or source == dest or isinstance(error, OperationCancelledError):
             return error
         for side, url in (("source", source), ("destination", dest)):
-            if fault == url:
+            if fault == wire_url(url):
                 error.side, error.url = side, shown(url)
                 error.msg = error.msg.replace(f"{what}: ", f"{what}: at the {side}: ", 1)
         return error
 
+    def answered(self) -> bool:
+        """Whether a server has replied anything in this operation, but that it hangs up (421)."""
+        return bool(lib.cog_guard_answered(self.pointer))
+
+    def agreed(self, url: str) -> tuple[str, str, str]:
+        """The letters of MODE, DCAU and PROT that the session with this server has.
+
+        ``-`` for what has not been sent in it.
+        """
+        letters = ffi.new("char[3]")
+        lib.cog_guard_agreed(self.pointer, wire_url(url).encode(), letters)
+        mode, dcau, prot = ffi.unpack(letters, 3).decode("latin-1")
+        return mode, dcau, prot
+
+    def features(self, url: str) -> Mapping[str, str] | None:
+        """What the server of this URL has replied to FEAT, see `FtpFeatures.words`."""
+        reply = _taken(lib.cog_guard_features(self.pointer, wire_url(url).encode()))
+        if reply is None:
+            return None
+        words: dict[str, str] = {}
+        for line in reply.replace("\r", "\n").split("\n"):
+            # RFC 2389, 3.2: a blank before each; some servers forget it
+            if line.strip() and not _CODE.match(line):
+                name, _, rest = line.strip().partition(" ")
+                words[name.upper()] = rest.strip()
+        return MappingProxyType(words)
+
     def free(self) -> None:
         """No longer wanted; handles that still have it keep it for themselves."""
         lib.cog_guard_free(self.pointer)
+
+
+_CODE = re.compile(r"\d{3}[ -]")
 
 
 def _taken(text: Any) -> str | None:

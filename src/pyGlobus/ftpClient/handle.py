@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .._core.errors import OperationCancelledError
+from .._core.errors import HandleClosedError
+from .._core.exclusive import Exclusive
 from .._core.operation import Operation
-from .._core.runtime import runtime
+from .._core.runtime import log, runtime
 from .._native import ffi, lib
-from .errors import FtpClientException, check_ftp
+from .constants import FtpError
+from .errors import FtpClientException, check_ftp, ftp_error
 from .guard import Guard
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, add_span
@@ -19,25 +21,78 @@ from .pipeline import Pipeline
 from .plugins.base import PluginSet
 from .restarts import Held, Resume
 
-__all__ = ["Session"]
-
-# C handles that Globus did not let go of: it may still write to them
-_abandoned: list[Any] = []
+__all__ = ["CHandle", "Session"]
 
 
-class Session:
+class CHandle:
+    """One ``globus_ftp_client_handle_t``, which is destroyed when its last user leaves it.
+
+    Users are its client; the operation that runs on it, until Globus has called back about it,
+    though its caller may have been told of a timeout long before; who makes a C call on it; and
+    an abort that Globus has not come to yet.
+    """
+
+    def __init__(self, pointer: Any, destroyed: Callable[[CHandle], None]) -> None:
+        self.pointer = pointer
+        self.needs_replacement = False
+        """A transfer on it was aborted or has failed."""
+        self.used = False
+        """Whether an operation has ended on it: it may have kept its connections."""
+        self._destroyed = destroyed
+        self._users: set[object] = set()
+        self._once = [None]
+
+    def enter(self, user: object) -> None:
+        """One user more; there is one already."""
+        self._users.add(user)
+
+    def has(self, user: object) -> bool:
+        """Whether it is one."""
+        return user in self._users
+
+    def leave(self, user: object) -> None:
+        """One user less; harmless when it has left."""
+        self._users.discard(user)
+        if not self._users and not runtime.forked:
+            with contextlib.suppress(IndexError):
+                self._once.pop()  # of several threads that come here, one gets it
+                result = lib.globus_ftp_client_handle_destroy(self.pointer)
+                if result != lib.GLOBUS_SUCCESS:
+                    error = ftp_error(lib.globus_error_get(result), "FTP handle", None)
+                    log.debug("a handle could not be destroyed: %s", error)
+                self._destroyed(self)
+
+    def abort(self) -> None:
+        """Abort what runs on it, soon; its operation then ends."""
+        abort = object()
+        self.enter(abort)
+
+        def through(event: Any) -> None:
+            # an error says that the operation has just ended by itself
+            self.leave(abort)
+
+        try:
+            token = runtime.enrol(through, leaving=True)
+        except BaseException:
+            self.leave(abort)
+            raise
+        lib.cog_abort_ftp(token, self.pointer)
+
+
+class Session(Exclusive):
     """The C handle, and what runs on it: shared by the client and its finalizer.
 
-    A C handle whose transfer was aborted or failed is spoiled (GCT 6.2: its next operation may
-    hang, about one in a hundred, or meet the data connection of the last one still closing).  It
-    is replaced when it has come to rest, or when it does not.
+    A C handle whose transfer was aborted or failed is replaced, as its next operation may hang (GCT
+    6.2: about one in a hundred) or meet the data connection of the last one still closing.
     """
 
     def __init__(self, attributes: FtpClientHandleAttr) -> None:
+        super().__init__(self._free_handles)
         self.attributes = attributes
         self.plugins = PluginSet(attributes.plugins)
-        self.lock = threading.Lock()
-        self.operation: Operation[Any] | None = None
+        # reentrant, as a signal handler may register a block, too
+        self.lock = threading.RLock()
+        """For what is known of the caller's blocks; and no C handle is left while it is taken."""
         self.blocks = 0
         """Buffers that a caller has registered and that have not come back."""
         self.moved = [0]
@@ -52,10 +107,6 @@ class Session:
         """What has arrived of the last transfer, as the text of a restart marker."""
         self.confirms = False
         """Whether what runs is a transfer between servers, of which the library knows."""
-        self.spoiled = False
-        self.used = False
-        """Whether an operation has ended on this C handle: it may have kept its connections."""
-        self.doomed = False
         self.resume = Resume()
         """Where the attempt under way has begun."""
         self.restarts = False
@@ -68,12 +119,53 @@ class Session:
         """Blocks that may be nobody's, see `is_doubtful`; kept until the transfer has ended."""
         self.beginning: set[int] = set()
         """Offsets at which they may seem to lie."""
+        self.part = 0, -1
+        """What a get by such buffers may bring: from an offset up to another; -1: no end."""
         self.pipeline = Pipeline(attributes.pipeline) if attributes.pipeline else None
         self.guard = Guard()
         """Watches over where the servers send us for data."""
-        self.pointer = self._new_handle()
+        self._handles: set[CHandle] = set()
+        """Those that still live: they use `guard` and `pipeline`."""
+        self._once = [None]
+        self._handle: CHandle | None = None
+        try:
+            self._handle = self._new_handle()
+        except BaseException:
+            self.close()
+            raise
 
-    def _new_handle(self) -> Any:
+    # --- its C handles ---------------------------------------------------------------------------
+
+    @property
+    def handle(self) -> CHandle:
+        """The one for what is begun next, or runs."""
+        if self._handle is None:
+            self._handle = self._new_handle()
+        return self._handle
+
+    @property
+    def pointer(self) -> Any:
+        """Its ``globus_ftp_client_handle_t *``."""
+        return self.handle.pointer
+
+    @property
+    def used(self) -> bool:
+        """Whether it may have kept connections of operations that have ended."""
+        return self._handle is not None and self._handle.used
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether it is to be replaced when the operation has ended."""
+        return self._handle is not None and self._handle.needs_replacement
+
+    @spoiled.setter
+    def spoiled(self, value: bool) -> None:
+        if self._handle is not None:
+            self._handle.needs_replacement = value
+
+    def _new_handle(self) -> CHandle:
+        self.away = False
+        """Whether a session may be elsewhere than in its login directory (CWD)."""
         pointer = ffi.new("globus_ftp_client_handle_t *")
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.plugins.owning())
@@ -81,28 +173,74 @@ class Session:
             if self.pipeline is not None:
                 attributes = stack.enter_context(self.pipeline.attributes(attributes))
             check_ftp(lib.globus_ftp_client_handle_init(pointer, attributes), "FTP handle")
-            self.plugins.equip(pointer, self.attributes.plugins)
-            self.guard.watch(pointer)
-            if self.pipeline is not None:
-                self.pipeline.watch(pointer)
-        return pointer
+            handle = CHandle(pointer, self._destroyed)
+            self._handles.add(handle)
+            handle.enter(self)
+            try:
+                self.plugins.equip(pointer, self.attributes.plugins)
+                self.guard.watch(pointer)
+                if self.pipeline is not None:
+                    self.pipeline.watch(pointer)
+            except BaseException:
+                handle.leave(self)
+                raise
+        return handle
 
-    def _destroy(self, pointer: Any, *, last: bool) -> None:
-        lib.globus_ftp_client_handle_destroy(pointer)
-        if last:
-            self.guard.free()
-            if self.pipeline is not None:
-                self.pipeline.free()
-
-    def abort(self, operation: Operation[Any]) -> None:
-        """Abort this operation, if it still is the one that runs."""
+    def _drop_handle(self) -> None:
+        """Leave it to whoever else uses it; the next operation gets another one."""
         with self.lock:
-            if self.operation is operation:
-                self.spoiled = True
-                if self.confirms:  # the library forgets it at the end
-                    confirmed = self.confirmed()
-                    self.arrived = lambda: confirmed
-                check_ftp(lib.globus_ftp_client_abort(self.pointer), "abort")
+            handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.leave(self)
+
+    def _destroyed(self, handle: CHandle) -> None:
+        self._handles.discard(handle)
+        self._free_when_closed()
+
+    def _free_handles(self) -> None:
+        self._drop_handle()
+        self._free_when_closed()
+
+    def _free_when_closed(self) -> None:
+        if self.closing and not self._handles:
+            with contextlib.suppress(IndexError):
+                self._once.pop()
+                self.guard.free()
+                if self.pipeline is not None:
+                    self.pipeline.free()
+
+    # --- what runs -------------------------------------------------------------------------------
+
+    def claim(self, what: str) -> None:
+        """Have it to oneself, or raise."""
+        if not self.take():
+            busy = "something else" if self.operation is None else self.operation.what
+            raise FtpClientException(
+                f"{what}: this client is busy with {busy}",
+                code=FtpError.IN_USE,
+                library="globus_ftp_client",
+                hint="wait for it, or use another FtpClient",
+            )
+
+    def abort_it(self, operation: Operation[Any]) -> None:
+        """Abort this operation, if it still is the one that runs (on the callback thread)."""
+        self.abort(operation, self._abort)
+
+    def _abort(self) -> None:
+        handle = self._handle
+        if handle is None:
+            return  # it waits for its next attempt
+        handle.needs_replacement = True
+        if self.confirms:  # the library forgets it at the end
+            confirmed = self.confirmed()
+            self.arrived = lambda: confirmed
+        handle.abort()
+
+    def last_marker(self) -> str:
+        """What has arrived of the last transfer, or of the one that runs."""
+        with self.lock:
+            running = self.operation is not None and self._handle is not None
+            return self.confirmed() if running and self.confirms else self.arrived()
 
     def confirmed(self) -> str:
         """What the receiving server of the transfer that runs has said to have.
@@ -125,21 +263,15 @@ class Session:
 
     def idle(self) -> None:
         """Globus has let go of the operation."""
-        with self.lock:
-            failed = self.spoiled
-            self.operation = None
-            spent = None
-            if self.doomed:
-                spent = self.pointer
-            elif self.spoiled:
-                spent, self.pointer = self.pointer, self._new_handle()
-                self.spoiled = self.used = False
-            else:
-                self.used = True
-        if spent is not None:
-            self._destroy(spent, last=self.doomed)
+        handle, failed = self._handle, self.spoiled
+        if handle is not None:  # else it was to be begun again
+            handle.leave(self.operation)
+            handle.used = True
+        if failed or self.closing:
+            self._drop_handle()
         self._settle_doubtful(failed=failed)
         self.give_back()
+        self.give()
 
     def _settle_doubtful(self, *, failed: bool) -> None:
         with self.lock:
@@ -157,23 +289,38 @@ class Session:
     def renew(self) -> None:
         """Take another C handle, for the same operation."""
         self._settle_doubtful(failed=True)
-        with self.lock:
-            spent, self.pointer = self.pointer, self._new_handle()
-            self.spoiled = self.used = False
-        self._destroy(spent, last=False)
+        self._drop_handle()
 
     def begin(self, operation: Operation[Any], call: Callable[[Any], int]) -> None:
         """Make the C call, unless the operation is to end."""
-        with self.lock:
-            if operation.ending is not None:
-                raise operation.ending
-            self.guard.begin()
-            token = runtime.enrol(operation.complete)
-            try:
-                check_ftp(call(ffi.cast("void *", token)), operation.what)
-            except BaseException:
-                runtime.withdraw(token)
-                raise
+        handle = self.handle
+        call_of = object()
+        handle.enter(call_of)
+        try:
+            with self.starting(operation, self._abort):
+                if operation.ending is not None:
+                    raise operation.ending
+                if self.closing:
+                    raise HandleClosedError(f"{operation.what}: the client was closed")
+                self.guard.begin()
+                token = runtime.enrol(lambda event: _arrived(handle, operation, event))
+                handle.enter(operation)
+                try:
+                    check_ftp(call(ffi.cast("void *", token)), operation.what)
+                except Exception:
+                    handle.leave(operation)
+                    runtime.withdraw(token)
+                    raise
+        finally:
+            handle.leave(call_of)
+
+    def not_begun(self, operation: Operation[Any]) -> None:
+        """What was to begin it has raised; if that was Ctrl-C, it may run all the same."""
+        if self.operation is operation:
+            if self._handle is not None and self._handle.has(operation):
+                operation.cancel()
+            else:
+                self.give()
 
     def register_held(self) -> None:
         """Give the attempt that has begun the buffers that were kept for it."""
@@ -215,20 +362,13 @@ class Session:
 
     def lost(self) -> None:
         """Globus does not let go: leave the C handle to it, and go on with another one."""
-        with self.lock:
-            self.operation = None
-            self.spoiled = False
-            _abandoned.append(self.pointer)
-            if not self.doomed:
-                self.pointer = self._new_handle()
+        self._drop_handle()
         self.give_back()
+        self.give()
 
-    def release(self) -> None:
-        """Destroy the handle: now, or when what runs has been aborted."""
-        with self.lock:
-            self.doomed = True
-            operation = self.operation
-        if operation is None:
-            self._destroy(self.pointer, last=True)
-        else:
-            operation.fail(OperationCancelledError(f"{operation.what}: the client was closed"))
+
+def _arrived(handle: CHandle, operation: Operation[Any], event: Any) -> None:
+    try:
+        operation.complete(event)
+    finally:
+        handle.leave(operation)

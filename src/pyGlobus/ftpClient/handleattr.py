@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self
 
+from .._core.buffers import shown, urls
 from .._core.handles import owned
 from .._core.runtime import runtime
 from .._native import ffi, lib
@@ -126,15 +127,15 @@ class FtpClientHandleAttr(Attributes):
     def add_cached_url(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handleattr_add_cached_url)."""
         check_ftp(
-            lib.globus_ftp_client_handleattr_add_cached_url(self._pointer, url.encode()),
-            f"cache of {url}",
+            lib.globus_ftp_client_handleattr_add_cached_url(self._pointer, urls(url)[0]),
+            f"cache of {shown(url)}",
         )
 
     def remove_cached_url(self, url: str) -> None:
         """No longer (globus_ftp_client_handleattr_remove_cached_url)."""
         check_ftp(
-            lib.globus_ftp_client_handleattr_remove_cached_url(self._pointer, url.encode()),
-            f"cache of {url}",
+            lib.globus_ftp_client_handleattr_remove_cached_url(self._pointer, urls(url)[0]),
+            f"cache of {shown(url)}",
         )
 
     def copy(self) -> Self:

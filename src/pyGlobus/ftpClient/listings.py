@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
+from .._core.ftpurls import path_of
 from .._core.operation import Operation
 from .._native import lib
 from .attributes import FtpClientOperationAttr
+from .constants import Mode, Type
 from .errors import FtpClientException
-from .listing import FtpEntry, parse_fact_line
-from .session import STALL_TIMEOUT, Block, DoneFunc, HasFileno, Transfer
+from .listing import FtpEntry
+from .pump import Destination
+from .reading import ListingForm, ListingReader, RejectedLine
+from .session import STALL_TIMEOUT, Block, DoneFunc, Transfer
 from .transfers import FtpTransfers
 
 __all__ = ["FtpListings", "FtpScan"]
@@ -32,7 +36,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List names (NLST, globus_ftp_client_list); the text comes as the data of a `get`."""
@@ -46,7 +50,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List as ``ls -l`` (LIST, globus_ftp_client_verbose_list), as the data of a `get`."""
@@ -60,7 +64,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List facts (MLSD, RFC 3659, globus_ftp_client_machine_list), as the data of a `get`."""
@@ -74,7 +78,7 @@ class FtpListings(FtpTransfers):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
         """List facts of a whole tree (MLSR, GCT's own; globus_ftp_client_recursive_list)."""
@@ -86,6 +90,7 @@ class FtpListings(FtpTransfers):
         url: str,
         op_attr: FtpClientOperationAttr | None = None,
         *,
+        form: ListingForm = ListingForm.FACTS,
         recursive: bool = False,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> FtpScan:
@@ -101,14 +106,41 @@ class FtpListings(FtpTransfers):
         Args:
             url: the directory.
             op_attr: attributes of this operation.
+            form: the command that lists, for servers that do not know MLSD; that is an
+                `FtpClientException` whose `unsupported` is True.
             recursive: the whole tree below, names relative to `url` (MLSR).
             stall_timeout: seconds that the server may be silent.
 
         Raises:
-            FtpClientException: from the iteration; `ValueError` for a line that is no entry.
+            FtpClientException: from the iteration.  A line that is no entry, or whose name leads
+                out of the directory, is left out, and told by `FtpScan.rejected`.
         """
-        start = self.recursive_list if recursive else self.machine_list
-        return FtpScan(self, start(url, op_attr, stall_timeout=stall_timeout))
+        if recursive:
+            form = ListingForm.TREE
+        return FtpScan(self, self._listing_of(form, url, op_attr, stall_timeout), form, url)
+
+    def _listing_of(
+        self,
+        form: ListingForm,
+        url: str,
+        op_attr: FtpClientOperationAttr | None,
+        stall_timeout: float | None,
+    ) -> Operation[int]:
+        if form in (ListingForm.LONG, ListingForm.NAMES):
+            # As the bytes are: as text the library makes one LF of CR LF, and so of a name that
+            # holds an LF two names.
+            attr = self._default_attr if op_attr is None else op_attr
+            if not attr.list_uses_data_mode:
+                op_attr = attr.copy()
+                op_attr.mode, op_attr.type, op_attr.parallelism = Mode.STREAM, Type.IMAGE, 1
+                op_attr.list_uses_data_mode = True
+        function: Callable[..., int] = {
+            ListingForm.FACTS: lib.globus_ftp_client_machine_list,
+            ListingForm.TREE: lib.globus_ftp_client_recursive_list,
+            ListingForm.LONG: lib.globus_ftp_client_verbose_list,
+            ListingForm.NAMES: lib.globus_ftp_client_list,
+        }[form]
+        return self._listing(function, url, op_attr, None, None, None, stall_timeout)
 
     def _listing(
         self,
@@ -117,7 +149,7 @@ class FtpListings(FtpTransfers):
         op_attr: FtpClientOperationAttr | None,
         done_func: DoneFunc | None,
         arg: Any,
-        into: int | HasFileno | None,
+        into: Destination | None,
         stall_timeout: float | None,
     ) -> Operation[int]:
         return self._transfer(
@@ -134,16 +166,32 @@ class FtpScan:
     ``.`` and ``..`` are left out.
     """
 
-    def __init__(self, client: FtpTransfers, operation: Operation[int]) -> None:
+    def __init__(
+        self, client: FtpTransfers, operation: Operation[int], form: ListingForm, url: str
+    ) -> None:
         self._client = client
         self._operation = operation
+        self._reader = ListingReader(form, path=path_of(url))
         self._entries: collections.deque[FtpEntry] = collections.deque()
-        self._rest = b""
         self._offset = 0
         self._early: dict[int, tuple[bytearray, Block]] = {}
         self._blocks: collections.deque[tuple[bytearray, Operation[Block]]] = collections.deque()
         for _ in range(_SCAN_BUFFERS):
             self._register(bytearray(_SCAN_BLOCK))
+
+    @property
+    def rejected(self) -> tuple[RejectedLine, ...]:
+        """The lines that were left out up to now, at most a thousand; each with what is wrong.
+
+        What they stand for is there all the same: a directory of which a line was left out has
+        not been listed whole.
+        """
+        return tuple(self._reader.rejected)
+
+    @property
+    def rejected_count(self) -> int:
+        """How many lines were left out."""
+        return self._reader.rejected_count
 
     def close(self) -> None:
         """Stop, and let the client go on with something else."""
@@ -216,7 +264,7 @@ class FtpScan:
         self._early[block.offset] = buffer, block
         while (found := self._early.pop(self._offset, None)) is not None:
             buffer, block = found
-            self._parse(memoryview(buffer)[: block.length])
+            self._entries.extend(self._reader.feed(bytes(memoryview(buffer)[: block.length])))
             self._offset += block.length
             if block.eof:
                 self._blocks.clear()
@@ -226,15 +274,6 @@ class FtpScan:
 
     def _take_rest(self) -> bool:
         """A last line without its end counts once the server has said that this was all."""
-        found = bool(self._rest)
-        if found:
-            self._parse(b"\n")
-        return found
-
-    def _parse(self, data: memoryview | bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if line.strip():
-                entry = parse_fact_line(line.decode("utf-8", "surrogateescape"))
-                if entry.type not in ("cdir", "pdir"):
-                    self._entries.append(entry)
+        before = len(self._entries)
+        self._entries.extend(self._reader.end())
+        return len(self._entries) > before

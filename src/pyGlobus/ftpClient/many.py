@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,21 +12,29 @@ from typing import Any
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException, OperationCancelledError
 from .._core.operation import Operation
-from .._core.runtime import runtime
+from .._core.runtime import call_user, runtime
 from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import FtpClientOperationAttr
 from .constants import Mode
 from .errors import FtpClientValueError
 from .guard import rules_of
-from .pump import BLOCK_SIZE, BLOCKS, longest_block
-from .restarts import Resume, StaleConnection, is_seekable
-from .session import STALL_TIMEOUT, DoneFunc, FtpSession, HasFileno
+from .pump import (
+    BLOCK_SIZE,
+    BLOCKS,
+    Place,
+    Source,
+    descriptor_of,
+    local_error,
+    longest_block,
+)
+from .restarts import Resume, StaleConnection
+from .session import STALL_TIMEOUT, DoneFunc, FtpSession
 
 __all__ = ["FtpMany"]
 
-File = tuple[str, "int | HasFileno"]
-"""A URL, and a descriptor or what has one."""
+File = tuple[str, Source]
+"""A URL, and where that is here: a descriptor or what has one; of a put, the bytes as well."""
 
 
 class FtpMany(FtpSession):
@@ -48,8 +58,9 @@ class FtpMany(FtpSession):
         """Get many files, each into a descriptor (globus_ftp_client_get).
 
         Args:
-            files: pairs of a URL and a descriptor, or what has one.  It may be a generator: it
-                runs in a thread of its own, some 64 files ahead, and may take its time.
+            files: pairs of a URL and a descriptor, or what has one, or a `pathlib.Path`.  It may
+                be a generator: it runs in a thread of its own, some 64 files ahead, and may take
+                its time.
             op_attr: attributes of all of them.
             done_func: called with ``(arg, client, error)`` at the end.
             arg: for `done_func`.
@@ -73,7 +84,11 @@ class FtpMany(FtpSession):
         file_func: Callable[[File, int], object] | None = None,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
-        """Put many files, each from a descriptor (globus_ftp_client_put); see `get_files`."""
+        """Put many files (globus_ftp_client_put).
+
+        As `get_files`; what is sent may also be the bytes themselves, as for `put`.  A pipe that
+        is silent for longer than `stall_timeout` ends it.
+        """
         return self._many("put", files, op_attr, done_func, arg, file_func, stall_timeout)
 
     def _many(
@@ -98,11 +113,25 @@ class FtpMany(FtpSession):
 
         def abort(operation: Operation[int]) -> None:
             run.stop()
-            session.abort(operation)
+            session.abort_it(operation)
+
+        def failed() -> None:
+            with contextlib.suppress(GlobusException):  # it has ended in this moment
+                session.abort_it(operation)
+
+        run.on_failure = failed
 
         def outcome(event: Any) -> int:
             session.spoiled |= run.error is not None
             return run.outcome()
+
+        def settled() -> None:
+            run.close_places()
+            session.idle()
+
+        def lost() -> None:
+            run.close_places(in_use=True)
+            session.lost()
 
         def begin(token: Any) -> int:
             run.begin(token, session.pointer)
@@ -110,13 +139,13 @@ class FtpMany(FtpSession):
 
         stream = op_attr is None or op_attr.mode is Mode.STREAM
         operation: Operation[int] = Operation(
-            f"{verb} files", outcome, abort=abort, settled=session.idle, lost=session.lost,
-            keep=run, progress=run.bytes,
+            f"{verb} files", outcome, abort=abort, settled=settled, lost=lost, keep=run,
+            progress=run.bytes,
         )  # fmt: skip
         self._start(
             operation, begin, done_func, arg, None,
-            begun=lambda: operation.limit_stall(stall_timeout, run.waits_for_server),
-            plan=lambda ranges, before: Resume() if run.can_go_on() else None,
+            begun=lambda: operation.limit_stall(stall_timeout, run.waits, run.stalled),
+            plan=lambda ranges, before: run.go_on(session.guard.began()),
             stale=StaleConnection(run.bytes, several=True, stream=stream),
         )  # fmt: skip
         return operation
@@ -155,9 +184,12 @@ class _Attempt:
             if self._stopped:
                 lib.cog_batch_stop(batch)
 
-    def push(self, number: int, url: bytes, descriptor: int) -> bool:
+    def push(self, number: int, url: bytes, descriptor: int, place: Place | None) -> bool:
         """Add a file when there is room for it; False when the batch has ended instead."""
-        return not lib.cog_batch_push(self._batch, number, url, descriptor)
+        if place is None:
+            return not lib.cog_batch_push(self._batch, number, url, descriptor, ffi.NULL)
+        with place.used() as pointer:
+            return not lib.cog_batch_push(self._batch, number, url, descriptor, pointer)
 
     def end(self) -> None:
         """No more files will come."""
@@ -177,10 +209,13 @@ class _Attempt:
                 self._bytes = lib.cog_batch_bytes(self._batch)
             return self._bytes
 
-    def waits_for_server(self) -> bool:
-        """Whether a transfer runs, and does not wait for the other end of a pipe."""
+    def waits_for(self) -> tuple[int, int]:
+        """What the transfer that runs waits for (``COG_WAITS_FOR_*``), and its number."""
+        number = ffi.new("int64_t *")
         with self._lock:
-            return self._batch != ffi.NULL and bool(lib.cog_batch_waits_for_server(self._batch))
+            if self._batch == ffi.NULL:
+                return int(lib.COG_WAITS_FOR_NOTHING), 0
+            return int(lib.cog_batch_waits_for(self._batch, number)), number[0]
 
     def leave(self) -> None:
         """One of its two users needs it no longer."""
@@ -213,6 +248,14 @@ class _Run:
         self._thread: threading.Thread | None = None
         self._files: dict[int, File] = {}
         """What has been taken from the caller and is not done, in order."""
+        self._places: dict[int, Place] = {}
+        """Of those that are more than a descriptor of a file; under `_lock` where it grows."""
+        self._lock = threading.Lock()
+        self._over = False
+        self._silent = False
+        """Whether it was stopped because the other end of a pipe said nothing."""
+        self.on_failure: Callable[[], None] = lambda: None
+        """Called when something went wrong here: the transfer that runs is to be aborted."""
         self._before = 0
         """Bytes of earlier attempts."""
         self._failed_at = 0, 0
@@ -265,7 +308,7 @@ class _Run:
             yield number, file
 
     def _push(self, attempt: _Attempt, number: int, file: File) -> bool:
-        url, descriptor = file
+        url, end = file
         c_url = urls(url)[0]
         scheme = url.partition(":")[0].lower()
         if scheme != (self._scheme or scheme):
@@ -275,8 +318,18 @@ class _Run:
         self._scheme = scheme
         if not attempt.made:
             attempt.make(self._verb, self._attributes(url))
-        place = descriptor if isinstance(descriptor, int) else descriptor.fileno()
-        return attempt.push(number, c_url, place)
+        place = self._places.get(number)
+        if place is None:
+            descriptor = _descriptor(end, putting=self._verb == "put")
+            if descriptor >= 0:
+                return attempt.push(number, c_url, descriptor, None)
+            place = Place(end, writing=self._verb == "get")
+            with self._lock:
+                if self._over:
+                    place.close()
+                    return False
+                self._places[number] = place
+        return attempt.push(number, c_url, -1, place)
 
     def stop(self) -> None:
         """Begin no other file."""
@@ -288,18 +341,50 @@ class _Run:
         """How many have been moved."""
         return self._before + (self._attempt.bytes() if self._attempt is not None else 0)
 
-    def waits_for_server(self) -> bool:
-        """Whether a transfer runs, and does not wait for the other end of a pipe."""
-        return self._attempt is not None and self._attempt.waits_for_server()
+    def waits(self) -> bool:
+        """Whether a transfer runs that nobody here may hold up: a get waits for its reader."""
+        what, _ = self._waits_for()
+        return what == lib.COG_WAITS_FOR_SERVER or (
+            self._verb == "put" and what == lib.COG_WAITS_FOR_PLACE
+        )
 
-    def can_go_on(self) -> bool:
-        """Whether the file that failed can be begun again."""
+    def _waits_for(self) -> tuple[int, int]:
+        nothing = int(lib.COG_WAITS_FOR_NOTHING), 0
+        return self._attempt.waits_for() if self._attempt is not None else nothing
+
+    def stalled(self) -> str:
+        """What does not come, for a message: the operation is about to be ended for it."""
+        what, number = self._waits_for()
+        place = self._places.get(number)
+        self._silent = what == lib.COG_WAITS_FOR_PLACE
+        return f"no data from {place.name}" if self._silent and place is not None else "no data"
+
+    def go_on(self, began: bool) -> Resume | str | None:
+        """Whether the file that failed can be begun again.
+
+        Args:
+            began: whether the server has said that its data may come.
+        """
         number, moved = self._failed_at
-        if number not in self._files:
-            return False
-        descriptor = self._files[number][1]
-        place = descriptor if isinstance(descriptor, int) else descriptor.fileno()
-        return moved == 0 or is_seekable(place)
+        if number not in self._files or self._silent:
+            return None
+        place = self._places.get(number)
+        if self._verb == "put":
+            attr = self._attempt.attr if self._attempt is not None else None
+            if began and attr is not None and attr.append:
+                return "It was not begun again: what it appends may have arrived in part."
+            return Resume() if place is None or place.can_begin(0) else place.why_not()
+        return Resume() if moved == 0 or not _is_stream(place, self._files[number][1]) else None
+
+    def close_places(self, *, in_use: bool = False) -> None:
+        """No other attempt is made; `in_use`: one may still run, see `Place.close`."""
+        with self._lock:
+            self._over = True
+            places = list(self._places.values())
+            if not in_use:
+                self._places.clear()
+        for place in places:
+            place.close(in_use=in_use)
 
     def outcome(self) -> int:
         """The number of files, or what went wrong first (on the drainer, after the last event)."""
@@ -313,7 +398,10 @@ class _Run:
         return self._done
 
     def on_file(self, event: Any) -> None:
-        """One of them has ended, well or not."""
+        """One of them has ended, well or not, or is to be aborted."""
+        if event.kind == lib.COG_EVENT_BATCH_FAILED:
+            self.on_failure()
+            return
         file = self._files[event.b]
         what = f"{self._verb} {shown(file[0])}"
         self._failed_at = event.b, event.a
@@ -322,17 +410,46 @@ class _Run:
             assert self._attempt.attr is not None
             self._fail(self._error_of(event.object, what, self._attempt.attr.credential))
         elif event.code:
-            self._fail(OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side"))
+            self._fail(local_error(what, event.code))
         else:
-            del self._files[event.b]
-            self._done += 1
-            if self._file_func is not None:
-                try:
-                    self._file_func(file, event.a)
-                except Exception:
-                    runtime.report("file_func of %s files raised", self._verb)
+            self._complete(event.b, file, event.a)
+
+    def _complete(self, number: int, file: File, moved: int) -> None:
+        del self._files[number]
+        place = self._places.pop(number, None)
+        if place is not None:
+            if self._verb == "get":
+                place.cut_off(moved)
+            place.close()
+        self._done += 1
+        if self._file_func is not None:
+            call_user(f"file_func of {self._verb} files", self._file_func, file, moved)
 
     def _fail(self, error: BaseException) -> None:
         error.add_note(f"{self._done} files before it are complete.")
         if self.error is None:
             self.error = error
+
+
+def _descriptor(end: Any, *, putting: bool) -> int:
+    """That of a file, which the batch can take as it is, or -1."""
+    if not isinstance(end, int) and (isinstance(end, os.PathLike) or not hasattr(end, "fileno")):
+        return -1
+    number = descriptor_of(end)
+    return -1 if putting and _goes_on_only(number) else number
+
+
+def _goes_on_only(descriptor: int) -> bool:
+    try:
+        os.lseek(descriptor, 0, os.SEEK_CUR)
+    except OSError:
+        return True
+    return False
+
+
+def _is_stream(place: Place | None, end: Any) -> bool:
+    """Whether what a get has written cannot be written over."""
+    if place is not None:
+        return place.is_stream
+    number = descriptor_of(end)
+    return _goes_on_only(number) or bool(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND)

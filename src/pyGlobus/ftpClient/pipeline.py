@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .._core.runtime import runtime
+from .._core.runtime import call_user, runtime
 from .._native import ffi, lib
 from .constants import FtpError
 from .errors import FtpClientException, check_ftp
@@ -131,10 +131,7 @@ class Pipeline:
             self.completed += 1
             pair = self._pairs.popleft()
             if self._pair_func is not None:
-                try:
-                    self._pair_func(pair)
-                except Exception:
-                    runtime.report("pair_func of a pipeline raised")
+                call_user("pair_func of a pipeline", self._pair_func, pair)
 
 
 _ON_PIPELINE = ffi.addressof(lib, "cog_on_pipeline")

@@ -7,8 +7,6 @@ arrived what a put has handed to the kernel; and a handle on which something wen
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +14,13 @@ from typing import Any, Protocol
 
 from .._core.errors import GlobusException
 from .._core.operation import Operation
-from .._core.runtime import runtime
+from .._core.runtime import call_user
 from .attributes import FtpClientOperationAttr
 from .constants import Mode, Type
 from .marker import FtpClientRestartMarker
 from .plugins.base import PluginSet
 from .plugins.restart import RestartPlugin
+from .pump import Place
 
 __all__ = [
     "Attempts",
@@ -30,7 +29,6 @@ __all__ = [
     "Resume",
     "StaleConnection",
     "go_on",
-    "is_seekable",
     "restarter",
 ]
 
@@ -44,8 +42,11 @@ class Resume:
     """Offset of the first byte that a pump moves."""
 
 
-Plan = Callable[[str, Resume], Resume | None]
-"""Where to go on, from the ranges that have arrived and where the last attempt began; None: not."""
+Plan = Callable[[str, Resume], Resume | str | None]
+"""Where to go on, from the ranges that have arrived and where the last attempt began.
+
+None, or why it cannot: not at all.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,14 @@ class Policy(Protocol):
 
 
 class StaleConnection:
-    """A session that has been used may fail its next transfer for no reason of that transfer.
+    """A session that has been used may fail for no reason of what is asked of it next.
 
-    In stream mode the library tells the end of a transfer while one of its threads still has to
-    let go of the data connection (GCT 6.2: globus_l_ftp_stream_write_eof_callback).  If that
-    thread is late, it takes the next transfer's connection down instead: one in some thousand.
-    Such a transfer is begun again once, on another connection.
+    Its server may have hung up meanwhile, for it was idle too long (421, or without a word): what
+    is then asked has not begun, if nothing else was answered.  And in stream mode the library tells
+    the end of a transfer while one of its threads still has to let go of the data connection (GCT
+    6.2: globus_l_ftp_stream_write_eof_callback).  If that thread is late, it takes the next
+    transfer's connection down instead: one in some thousand.  Such an operation is begun again
+    once, on another connection.
     """
 
     on_restart: Callable[[Any, GlobusException, int, float], object] | None = None
@@ -92,7 +95,13 @@ class StaleConnection:
     )
 
     def __init__(
-        self, moved: Callable[[], int], *, several: bool = False, stream: bool = True
+        self,
+        moved: Callable[[], int] = int,
+        *,
+        several: bool = False,
+        stream: bool = True,
+        transfer: bool = True,
+        answered: Callable[[], bool] = lambda: True,
     ) -> None:
         """For one operation.
 
@@ -102,11 +111,16 @@ class StaleConnection:
                 as often as this happens, if bytes were moved in between.
             stream: whether in stream mode.  In extended block mode the thread only changes the
                 state of the connection, and the library itself notices.
+            transfer: whether it has a data connection.
+            answered: tells whether the server has answered anything in this attempt.
         """
-        if not stream:
+        if not transfer:
+            self._signs = ()
+        elif not stream:
             self._signs = ("not in the proper state",)
         self._moved = moved
         self.several = several
+        self._answered = answered
         self._least = 0
 
     def delay(self, error: GlobusException, attempt: int, began: float) -> float | None:
@@ -115,7 +129,8 @@ class StaleConnection:
             return None
         moved = self._moved()
         text = str(error).lower()
-        if moved < self._least or not any(sign in text for sign in self._signs):
+        hung_up = isinstance(error, ConnectionError) and moved == 0 and not self._answered()
+        if moved < self._least or not (hung_up or any(sign in text for sign in self._signs)):
             return None
         self._least = moved + 1
         return 0.0
@@ -130,7 +145,7 @@ class Restartable(Protocol):
 
     plugins: PluginSet
     resume: Resume
-    doomed: bool
+    closing: bool
 
     def renew(self) -> None:
         """Take another C handle, for the same operation."""
@@ -167,11 +182,15 @@ class Attempts:
     def _again(self, error: BaseException) -> bool:
         session = self._session
         ranges = self._policy.arrived(session.plugins.key)
-        if session.doomed or not isinstance(error, GlobusException):
+        if session.closing or not isinstance(error, GlobusException):
             return False
         delay = self._policy.delay(error, self._count + 1, self._began)
-        resume = None if delay is None else self._plan(ranges, session.resume)
-        if delay is None or resume is None:
+        if delay is None:
+            return False
+        resume = self._plan(ranges, session.resume)
+        if isinstance(resume, str):
+            error.add_note(resume)
+        if not isinstance(resume, Resume):
             return False
         session.renew()
         session.resume = resume
@@ -179,10 +198,10 @@ class Attempts:
         self._count += 1
         if self._policy.on_restart is not None:
             client = None if session.plugins.client is None else session.plugins.client()
-            try:
-                self._policy.on_restart(client, error, self._count, delay)
-            except Exception:
-                runtime.report("%r: on_restart raised", self._policy)
+            call_user(
+                f"{self._policy!r}: on_restart",
+                self._policy.on_restart, client, error, self._count, delay,
+            )  # fmt: skip
         return self._operation.rest(error, delay, self._go)
 
     def _go(self) -> None:
@@ -192,8 +211,8 @@ class Attempts:
             if self._begun is not None:
                 self._begun()
             self._session.register_held()
-        except Exception as problem:
-            if not self._again(problem):
+        except BaseException as problem:
+            if not call_user(f"{operation.what}: the retry", self._again, problem):
                 operation.end(None, operation.ending or problem)
 
 
@@ -202,57 +221,52 @@ def restarter(plugins: PluginSet) -> RestartPlugin | None:
     return next((one for one in plugins.plugins if isinstance(one, RestartPlugin)), None)
 
 
-def is_seekable(descriptor: int) -> bool:
-    """Whether a pump can write and read anywhere."""
-    try:
-        os.lseek(descriptor, 0, os.SEEK_CUR)
-    except OSError:
-        return False
-    return not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
-
-
 def go_on(
     verb: str,
     attr: FtpClientOperationAttr,
     whole: bool,
-    pumped: bool,
-    seekable: bool,
+    place: Place | None,
     moved: int,
+    began: bool,
     ranges: str,
     before: Resume,
     start: Resume,
-) -> Resume | None:
-    """Where a transfer goes on, or None when the file could not become right.
+) -> Resume | str | None:
+    """Where a transfer goes on, or None, or why it does not, when the file could not become right.
 
     Args:
         verb: ``get``, ``put``, ``list`` or ``transfer``.
         attr: its attributes.
         whole: whether it is of a whole file, where markers are sure.
-        pumped: whether a pump moves the data.
-        seekable: whether that pump can go back.
+        place: where the pump reads or writes; None when no pump moves the data.
         moved: bytes that have been moved here in all attempts.
+        began: whether a server has said in the last attempt that data may come.
         ranges: what has arrived in the last attempt.
         before: where that one began.
         start: where the first one began.
     """
     certain = whole and attr.type is Type.IMAGE
     extended = attr.mode is Mode.EXTENDED_BLOCK
-    if certain and verb == "transfer":
-        return Resume(_union(before.marker, ranges)) if extended else start
+    if attr.append and began and verb in ("put", "transfer"):
+        return "It was not begun again: what it appends may have arrived in part."
+    if verb == "transfer":
+        return Resume(_union(before.marker, ranges)) if certain and extended else start
     if certain and verb == "get":
         marker = _union(before.marker, ranges)
         prefix = _prefix(marker)
         if not extended:
             marker = FtpClientRestartMarker(str(prefix)) if prefix else FtpClientRestartMarker()
         return Resume(marker, prefix)
-    if moved == 0 or verb == "transfer":
+    if verb == "put" and place is not None:
+        prefix = 0
+        if certain and extended and not attr.append:
+            prefix = _prefix(_union(before.marker, ranges))
+        if prefix > start.first:
+            start = Resume(FtpClientRestartMarker(f"0-{prefix}"), prefix)
+        return start if place.can_begin(start.first) else place.why_not()
+    if moved == 0 or (verb == "get" and place is not None and not place.is_stream):
         return start
-    if verb == "put" and pumped and seekable and not attr.append:
-        prefix = _prefix(_union(before.marker, ranges)) if certain and extended else 0
-        if prefix <= start.first:
-            return start
-        return Resume(FtpClientRestartMarker(f"0-{prefix}"), prefix)
-    return start if verb == "get" and pumped and seekable else None
+    return None
 
 
 def _union(marker: FtpClientRestartMarker | None, ranges: str) -> FtpClientRestartMarker:

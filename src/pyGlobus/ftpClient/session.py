@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException
+from .._core.ftpurls import is_relative
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import runtime
@@ -19,19 +18,20 @@ from .._native import ffi, lib
 from ..security.credential import Credential
 from .attributes import DataFunc, FtpClientOperationAttr, user_in
 from .blocks import Block, Registered
-from .constants import FtpError, Mode
+from .constants import Mode
 from .errors import (
     FtpClientConnectionError,
     FtpClientException,
     FtpClientValueError,
     ftp_error,
 )
+from .families import Families, Reach
 from .guard import NO_RULES, rules_of
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, spans_text
 from .plugins.base import FtpClientPlugin
-from .pump import ON_PUMP_COMPLETE, Pump, longest_block
+from .pump import ON_PUMP_COMPLETE, Place, Pump, Source, local_error, longest_block
 from .restarts import (
     Attempts,
     Plan,
@@ -39,7 +39,6 @@ from .restarts import (
     Resume,
     StaleConnection,
     go_on,
-    is_seekable,
     restarter,
 )
 
@@ -52,7 +51,6 @@ __all__ = [
     "DataFunc",
     "DoneFunc",
     "FtpSession",
-    "HasFileno",
     "Transfer",
 ]
 
@@ -68,14 +66,6 @@ STALL_TIMEOUT = 60.0
 _CLOSE_GRACE = 6.0
 
 
-class HasFileno(Protocol):
-    """Anything with a file descriptor: a file, a socket, a pipe."""
-
-    def fileno(self) -> int:
-        """The descriptor."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """What a transfer with one end here is asked to do."""
@@ -86,19 +76,16 @@ class Transfer:
     op_attr: FtpClientOperationAttr | None
     done_func: DoneFunc | None
     arg: Any
-    descriptor: int | HasFileno | None
+    place: Source | None
+    """Where it reads or writes; None: the caller registers buffers."""
     marker: FtpClientRestartMarker | None
     file_offset: int
     stall_timeout: float | None
     first: int = 0
-    """Offset of the first byte that a pump moves, and of the end; -1: none."""
+    """Offset of the first byte of the part that is asked for, and of its end; -1: none."""
     end: int = -1
     whole: bool = False
     """Whether it is of a whole file, and neither of a part nor with processing."""
-
-
-def _stale(attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
-    return StaleConnection(moved, stream=attr.mode is Mode.STREAM)
 
 
 def _arrived(
@@ -124,6 +111,12 @@ def _arrived(
     return text
 
 
+def _size(written: str, marker: FtpClientRestartMarker | None) -> int:
+    """How long a file is of which that was written, beside what had arrived before."""
+    parts = [*FtpClientRestartMarker(written), *(marker or ())]
+    return max((part.stop for part in parts), default=0)
+
+
 class FtpSession(Handle):
     """The half of `FtpClient` that is not a GridFTP command."""
 
@@ -141,12 +134,16 @@ class FtpSession(Handle):
                 finds when None.
         """
         runtime.activate("FTP_CLIENT")
-        self._session = Session(handle_attr or FtpClientHandleAttr())
         self._credential = credential
+        self._families = Families()
         self._default_attr = FtpClientOperationAttr()
         if credential is not None:
             self._default_attr.credential = credential
-        super().__init__(self._session.release)
+        self._known_attrs: dict[str, FtpClientOperationAttr] = {}
+        """The default for each scheme."""
+        # last, as what fails after it would leave it behind
+        self._session = Session(handle_attr or FtpClientHandleAttr())
+        super().__init__(self._session.close)
         self._session.plugins.client = weakref.ref(self)
 
     def add_plugin(self, plugin: FtpClientPlugin) -> None:
@@ -170,27 +167,21 @@ class FtpSession(Handle):
     @contextlib.contextmanager
     def _idle(self, what: str) -> Iterator[Session]:
         """The session, which no operation has meanwhile."""
-        with self._lock:
-            self._require_open()
-            with self._session.lock:
-                self._require_idle(what)
-                yield self._session
-
-    def _require_idle(self, what: str) -> None:
-        if self._session.operation is not None:
-            raise FtpClientException(
-                f"{what}: this client is busy with {self._session.operation.what}",
-                code=FtpError.IN_USE,
-                library="globus_ftp_client",
-                hint="wait for it, or use another FtpClient",
-            )
+        self._require_open()
+        self._session.claim(what)
+        try:
+            yield self._session
+        finally:
+            self._session.give()
 
     def close(self) -> None:
-        """Abort what runs, close the connections, free the handle."""
-        with self._session.lock:
-            operation = self._session.operation
+        """Abort what runs, close the connections, free the handle.
+
+        What runs is waited for, 6 s at most.
+        """
+        operation = self._session.operation
         super().close()
-        if operation is not None and not runtime.on_drainer():
+        if operation is not None and not (runtime.forked or runtime.on_drainer()):
             operation.wait(_CLOSE_GRACE)
 
     def abandon(self) -> None:
@@ -198,16 +189,35 @@ class FtpSession(Handle):
         super().close()
 
     def _attr(self, op_attr: FtpClientOperationAttr | None, url: str) -> FtpClientOperationAttr:
-        if op_attr is None:
-            op_attr = self._default_attr
-        elif self._credential is not None and op_attr.credential is None:
-            op_attr = op_attr.copy()
-            op_attr.credential = self._credential
+        """What an operation on `url` uses; it is not changed afterwards."""
+        if self._session.away and is_relative(url):
+            self._return_home()
+        if op_attr is not None:
+            if not isinstance(op_attr, FtpClientOperationAttr):
+                raise TypeError(
+                    f"op_attr must be an FtpClientOperationAttr, not {type(op_attr).__name__}; "
+                    "what is sent is given as source=, where a get goes as into="
+                )
+            mine = self._credential is not None and op_attr.credential is None
+            changes = {"credential": self._credential} if mine else {}
+            return self._families.known(op_attr.for_operation(url, **changes), url)
         if user_in(url) is not None:
-            op_attr = op_attr.copy()  # the name is this URL's alone
-        op_attr.insist_on_protection(url)
-        op_attr.settle_authorization(url)
-        return op_attr
+            # the name is this URL's alone
+            return self._families.known(self._default_attr.for_operation(url), url)
+        scheme = url.partition(":")[0].lower()
+        known = self._known_attrs.get(scheme)
+        if known is None:
+            known = self._known_attrs[scheme] = self._default_attr.for_operation(url)
+        return self._families.known(known, url)
+
+    def _return_home(self) -> None:
+        """Have sessions that are in their login directories; there is no other way back."""
+        self._require_open()
+        if self._session.take():
+            try:
+                self._session.renew()
+            finally:
+                self._session.give()
 
     def _operation(
         self,
@@ -231,13 +241,21 @@ class FtpSession(Handle):
             return on_error(error)
 
         return Operation(
-            what, outcome, abort=self._session.abort, settled=self._session.idle,
+            what, outcome, abort=self._session.abort_it, settled=self._session.idle,
             lost=self._session.lost, keep=keep, progress=progress,
         )  # fmt: skip
 
     def _error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
         """The exception for what an operation has ended with."""
-        return self._session.guard.refusal(what) or ftp_error(error, what, credential)
+        guard = self._session.guard
+        refusal = guard.refusal(what) or guard.refused_rename(what)
+        if refusal is None:
+            return ftp_error(error, what, credential)
+        # it was aborted
+        self._session.spoiled |= not (
+            isinstance(refusal, FtpClientException) and refusal.unsupported
+        )
+        return refusal
 
     def _start(
         self,
@@ -248,6 +266,7 @@ class FtpSession(Handle):
         timeout: float | None,
         *,
         attr: FtpClientOperationAttr | None = None,
+        reach: Reach | None = None,
         begun: Callable[[], None] | None = None,
         plan: Plan | None = None,
         resume: Resume | None = None,
@@ -264,6 +283,7 @@ class FtpSession(Handle):
             arg: for `done_func`.
             timeout: seconds until it is aborted.
             attr: tells where the server may have its data.
+            reach: by which addresses its host is reached.
             begun: called each time that the C call has been made.
             plan: tells where it goes on when it is begun again; None: it is not.
             resume: where it begins.
@@ -273,27 +293,32 @@ class FtpSession(Handle):
         """
         session = self._session
         policy = None if plan is None else self._policy(stale)
+        if plan is not None and reach is not None:
+            policy = reach.policy(policy)
         rules = NO_RULES if attr is None else rules_of(attr)
-        with self._lock:
-            self._require_open()
-            with session.lock:
-                self._require_idle(operation.what)
-                session.operation = operation
-                session.arrived, session.confirms = arrived or str, confirms
-                session.guard.follow(rules)
-                session.resume = resume or Resume()
-                session.restarts = policy is not None
-                session.ended = session.plugins.again = False
+        self._require_open()
+        session.claim(operation.what)
+        try:
+            session.operation = operation
+            session.arrived, session.confirms = arrived or str, confirms
+            session.guard.follow(rules)
+            session.resume = resume or Resume()
+            session.restarts = policy is not None
+            session.ended = session.plugins.again = False
             if done_func is not None:
                 operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
             if policy is not None and plan is not None:
                 Attempts(session, policy, operation, call, begun, plan)
             try:
                 session.begin(operation, call)
-            except BaseException:
-                with session.lock:
-                    session.operation = None
-                raise
+            except FtpClientException as error:
+                if reach is None or not reach.learn_at_once(error):
+                    raise
+                session.renew()
+                session.begin(operation, call)
+        except BaseException:
+            session.not_begun(operation)
+            raise
         operation.limit(timeout)
         if begun is not None:
             begun()
@@ -330,14 +355,26 @@ class FtpSession(Handle):
     ) -> Operation[T]:
         c_url = urls(url)[0]
         attr = self._attr(op_attr, url)
+        attr = attr.for_command(url, *self._session.guard.agreed(url))
         operation = self._operation(
             f"{verb} {shown(url)}", convert, attr, keep=(c_url, attr, call), on_error=on_error
         )
+        reach = self._reach(attr, url)
         self._start(
-            operation, lambda token: call(c_url, attr.pointer(), token), done_func, arg, timeout,
-            plan=lambda ranges, before: Resume(),
+            operation, lambda token: call(c_url, reach.pointer(), token), done_func, arg, timeout,
+            reach=reach, plan=lambda ranges, before: Resume(),
+            stale=StaleConnection(transfer=False, answered=self._session.guard.answered),
         )  # fmt: skip
         return operation
+
+    def _reach(self, attr: FtpClientOperationAttr, url: str) -> Reach:
+        return self._families.reach(self._session.guard.answered, (attr, url))
+
+    def _stale(self, attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
+        """What begins a transfer again that a used session fails for no reason of its own."""
+        return StaleConnection(
+            moved, stream=attr.mode is Mode.STREAM, answered=self._session.guard.answered
+        )
 
     def _simple(
         self,
@@ -364,10 +401,10 @@ class FtpSession(Handle):
         c_url = urls(transfer.url)[0]
         attr = self._attr(transfer.op_attr, transfer.url)
         session = self._session
-        if transfer.descriptor is not None:
+        if transfer.place is not None:
             if attr.read_all:
                 raise FtpClientValueError(
-                    f"{what}: read_all is for a buffer of the caller's, not for a descriptor"
+                    f"{what}: read_all is for a buffer of the caller's, not for a file"
                 )
             return self._pump(transfer, what, c_url, attr, call)
         moved = [0]
@@ -377,25 +414,28 @@ class FtpSession(Handle):
         )  # fmt: skip
         session.moved, session.spans = moved, []
         session.furthest, session.longest = 0, longest_block(attr)
-        session.beginning = {0, transfer.first} if attr.mode is Mode.EXTENDED_BLOCK else set()
+        session.beginning = {transfer.first} if attr.mode is Mode.EXTENDED_BLOCK else set()
+        session.part = (transfer.first, transfer.end) if transfer.verb == "get" else (0, -1)
         stall = self._stall_limit(transfer.stall_timeout)
         start = Resume(transfer.marker, transfer.first)
+        reach = self._reach(attr, transfer.url)
 
-        def plan(ranges: str, before: Resume) -> Resume | None:
+        def plan(ranges: str, before: Resume) -> Resume | str | None:
             if session.ended:
                 return None
             # of a get, what has come here is known better than to any plugin
             arrived = spans_text(session.spans) if transfer.verb == "get" else ranges
             return go_on(
-                transfer.verb, attr, transfer.whole, False, False, moved[0], arrived, before, start
-            )
+                transfer.verb, attr, transfer.whole, None, moved[0], session.guard.began(),
+                arrived, before, start,
+            )  # fmt: skip
 
         self._start(
             operation,
-            lambda token: call(c_url, attr.pointer(), ON_COMPLETE, token),
+            lambda token: call(c_url, reach.pointer(), ON_COMPLETE, token),
             transfer.done_func, transfer.arg, None, attr=attr,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
-            plan=plan, resume=start, stale=_stale(attr, lambda: moved[0]),
+            reach=reach, plan=plan, resume=start, stale=self._stale(attr, lambda: moved[0]),
             arrived=_arrived(
                 transfer, attr, lambda: spans_text(session.spans), lambda: session.resume.marker
             ),
@@ -411,41 +451,53 @@ class FtpSession(Handle):
         call: Callable[[bytes, Any, Any, Any], int],
     ) -> Operation[int]:
         """A transfer whose data the shim moves, without Python."""
-        end = transfer.descriptor
-        assert end is not None
-        number = end if isinstance(end, int) else end.fileno()
-        pump = Pump()
-        stale = _stale(attr, pump.bytes)
-        again = self._policy(stale) is not None
-        if again:
-            # by the time of another attempt the caller may have closed his
-            number = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
+        session, putting = self._session, transfer.verb == "put"
+        place = Place(transfer.place, writing=not putting)
+
+        def failed() -> None:
+            with contextlib.suppress(GlobusException):  # it has ended in this moment
+                session.abort_it(operation)
+
+        pump = Pump(place, failed)
 
         def convert(event: Any) -> int:
             pump.end()
-            self._session.spoiled |= bool(event.code or event.object != ffi.NULL)
+            session.spoiled |= bool(event.code or event.object != ffi.NULL)
             if event.code:
-                raise OSError(event.code, f"{what}: {os.strerror(event.code)} on the local side")
+                raise local_error(what, event.code)
             if event.object != ffi.NULL:
                 raise self._error(event.object, what, attr.credential)
+            if transfer.verb == "list" or (transfer.whole and not putting):
+                place.cut_off(transfer.file_offset + _size(pump.written(), transfer.marker))
             return pump.bytes()
 
         def abort(operation: Operation[int]) -> None:
             pump.stop()
-            self._session.abort(operation)
+            session.abort_it(operation)
+
+        def settled() -> None:
+            place.close()
+            session.idle()
+
+        def lost() -> None:
+            place.close(in_use=True)
+            session.lost()
 
         operation: Operation[int] = Operation(
-            what, convert, abort=abort, settled=self._session.idle,
-            lost=self._session.lost, keep=(c_url, attr, transfer), progress=pump.bytes,
+            what, convert, abort=abort, settled=settled, lost=lost,
+            keep=(c_url, attr, transfer, place), progress=pump.bytes,
         )  # fmt: skip
 
+        lowest = 0 if putting else transfer.first
+        reach = self._reach(attr, transfer.url)
+
         def start(token: Any) -> int:
-            first = self._session.resume.first
+            first = session.resume.first
             pump.begin(
-                token, number, transfer.file_offset, first, transfer.end, longest_block(attr)
+                token, transfer.file_offset, lowest, first, transfer.end, longest_block(attr)
             )
             try:
-                result = call(c_url, attr.pointer(), ON_PUMP_COMPLETE, pump.pointer)
+                result = call(c_url, reach.pointer(), ON_PUMP_COMPLETE, pump.pointer)
             except BaseException:
                 pump.end()
                 raise
@@ -456,35 +508,32 @@ class FtpSession(Handle):
         stall = self._stall_limit(transfer.stall_timeout)
 
         def begun() -> None:
-            if transfer.verb == "put":
-                lib.cog_pump_start_put(pump.pointer, self._session.pointer)
+            if putting:
+                lib.cog_pump_start_put(pump.pointer, session.pointer)
             else:
-                lib.cog_pump_start_get(pump.pointer, self._session.pointer)
-            operation.limit_stall(stall, lambda: not pump.waits())
+                lib.cog_pump_start_get(pump.pointer, session.pointer)
+            operation.limit_stall(stall, lambda: putting or not pump.waits(), pump.stalled)
 
         first = Resume(transfer.marker, transfer.first)
 
-        def plan(ranges: str, before: Resume) -> Resume | None:
-            arrived = pump.written() if transfer.verb == "get" else ranges
+        def plan(ranges: str, before: Resume) -> Resume | str | None:
+            if pump.silent:
+                return None  # another attempt would wait for the same
             return go_on(
-                transfer.verb, attr, transfer.whole, True, is_seekable(number), pump.bytes(),
-                arrived, before, first,
+                transfer.verb, attr, transfer.whole, place, pump.bytes(), session.guard.began(),
+                ranges if putting else pump.written(), before, first,
             )  # fmt: skip
 
         try:
             self._start(
                 operation, start, transfer.done_func, transfer.arg, None, attr=attr,
-                begun=begun, plan=plan, resume=first, stale=stale,
-                arrived=_arrived(
-                    transfer, attr, pump.written, lambda: self._session.resume.marker
-                ),
+                reach=reach, begun=begun, plan=plan, resume=first,
+                stale=self._stale(attr, pump.bytes),
+                arrived=_arrived(transfer, attr, pump.written, lambda: session.resume.marker),
             )  # fmt: skip
         except BaseException:
-            if again:
-                os.close(number)
+            place.close()
             raise
-        if again:
-            operation.add_done_callback(lambda op: os.close(number))
         return operation
 
     def _block(

@@ -13,6 +13,7 @@ from .attributes import FtpClientOperationAttr
 from .constants import Mode
 from .errors import FtpClientValueError
 from .marker import FtpClientRestartMarker
+from .pump import Destination, Source
 from .restarts import Resume, go_on, restarter
 from .session import (
     ON_COMPLETE,
@@ -22,7 +23,6 @@ from .session import (
     DataFunc,
     DoneFunc,
     FtpSession,
-    HasFileno,
     Transfer,
 )
 
@@ -48,7 +48,7 @@ class FtpTransfers(FtpSession):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         file_offset: int = 0,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
@@ -60,11 +60,13 @@ class FtpTransfers(FtpSession):
             marker: what has arrived already and need not be sent.
             done_func: called with ``(arg, client, error)`` at the end.
             arg: for `done_func`.
-            into: a descriptor, or what has one: the data goes there without Python in between.
-                When None, call `register_read` until it tells the end of the file.
+            into: a descriptor, or what has one, or a `pathlib.Path`: the data goes there without
+                Python in between.  The file of a path is made, or what is in it replaced; after a
+                failure it is there in part.  When None, call `register_read` until it tells the
+                end of the file.
             file_offset: where in that file the remote file's first byte belongs.
-            stall_timeout: seconds without data after which the transfer is aborted; a pipe that
-                nobody reads does not count.
+            stall_timeout: seconds without data after which the transfer is aborted; the time for
+                which nobody reads a pipe does not count.
 
         Returns:
             An operation whose result is the number of bytes that came.
@@ -92,7 +94,7 @@ class FtpTransfers(FtpSession):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         file_offset: int = 0,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
@@ -104,7 +106,7 @@ class FtpTransfers(FtpSession):
         return self._transfer(
             Transfer(
                 "get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout,
-                first=offset,
+                first=offset, end=end_offset,
             ),
             lambda c_url, attr, on_complete, token: lib.globus_ftp_client_partial_get(
                 self._session.pointer, c_url, attr, self._marker(marker), offset, end_offset,
@@ -121,7 +123,7 @@ class FtpTransfers(FtpSession):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        into: int | HasFileno | None = None,
+        into: Destination | None = None,
         file_offset: int = 0,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
@@ -175,7 +177,7 @@ class FtpTransfers(FtpSession):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        source: int | HasFileno | None = None,
+        source: Source | None = None,
         file_offset: int = 0,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
@@ -187,13 +189,22 @@ class FtpTransfers(FtpSession):
             marker: what has arrived already and need not be sent.
             done_func: called with ``(arg, client, error)`` at the end.
             arg: for `done_func`.
-            source: a descriptor, or what has one, that is read to its end.  When None, call
+            source: what is sent: a descriptor, or what has one, or a `pathlib.Path`, that is read
+                to its end; or the bytes themselves (anything with the buffer protocol, which must
+                not change before the end).  A pipe, a socket or a terminal is read by a thread of
+                its own: nobody waits for it, and its bytes go out as they come.  When None, call
                 `register_write`, the last time with ``eof=True``.
             file_offset: where in that file the remote file's first byte lies.
-            stall_timeout: seconds without data after which the transfer is aborted.
+            stall_timeout: seconds without data after which the transfer is aborted, whichever side
+                they do not come from: a pipe that is silent for longer needs more, or None.
 
         Returns:
             An operation whose result is the number of bytes that went.
+
+        Raises:
+            OSError: the source cannot be opened or read.
+            TypeError: it is nothing that can be read.
+            FtpClientException: from the operation: one of its subclasses.
         """
         return self._transfer(
             Transfer(
@@ -215,7 +226,7 @@ class FtpTransfers(FtpSession):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        source: int | HasFileno | None = None,
+        source: Source | None = None,
         file_offset: int = 0,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
@@ -245,7 +256,7 @@ class FtpTransfers(FtpSession):
         done_func: DoneFunc | None = None,
         arg: Any = None,
         *,
-        source: int | HasFileno | None = None,
+        source: Source | None = None,
         file_offset: int = 0,
         stall_timeout: float | None = STALL_TIMEOUT,
     ) -> Operation[int]:
@@ -438,6 +449,9 @@ class FtpTransfers(FtpSession):
             on_error=on_error,
         )  # fmt: skip
         first = Resume(marker)
+        reach = self._families.reach(
+            self._session.guard.answered, (s_attr, source_url), (d_attr, dest_url)
+        )
 
         def begun() -> None:
             # the servers tell how far they are in extended block mode only
@@ -446,11 +460,12 @@ class FtpTransfers(FtpSession):
 
         self._start(
             operation,
-            lambda token: call(source, s_attr.pointer(), dest, d_attr.pointer(), token),
-            done_func, arg, timeout, attr=d_attr,
+            lambda token: call(source, reach.pointer(0), dest, reach.pointer(1), token),
+            done_func, arg, timeout, attr=d_attr, reach=reach,
             begun=begun, resume=first, confirms=True,
             plan=lambda ranges, before: go_on(
-                "transfer", d_attr, whole, False, False, 0, ranges, before, first
+                "transfer", d_attr, whole, None, 0, self._session.guard.began(), ranges, before,
+                first,
             ),
         )  # fmt: skip
         return operation

@@ -12,11 +12,12 @@ from . import constants as _constants
 from .attributes import GassCopyAttr, GassCopyHandleAttr
 from .constants import GlobType, Status, UrlMode
 from .copy import GassCopy
-from .entries import GlobEntry, GlobStat
+from .entries import Expansion, GlobEntry, GlobStat
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
 
 __all__ = [
+    "Expansion",
     "GassCopy",
     "GassCopyAttr",
     "GassCopyHandleAttr",

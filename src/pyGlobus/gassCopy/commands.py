@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from .._core.buffers import shown
 from .._core.errors import text_of
 from .._core.operation import Operation
 from .._native import ffi, lib
+from ..ftpClient import Mode, Type
 from .attributes import GassCopyAttr
 from .constants import UrlMode
-from .entries import Batches, GlobEntry, GlobStat, read_stat
+from .entries import Batches, Expansion, GlobStat, Reading, read_stat
 from .errors import SOURCE, GassCopyValueError
 from .handle import CopyHandle, DoneFunc
+from .local import LocalChecksum
 from .running import Command
 from .session import ON_COMPLETE, Machine
 from .sides import Side
+from .work import Work
 
 __all__ = ["COMMAND_TIMEOUT", "Commands"]
 
@@ -110,18 +112,24 @@ class Commands(CopyHandle):
 
         Returns:
             hexadecimal digits, when done.
+
+        Raises, when it is waited for:
+            GassCopyIsADirectoryError, GassCopyPermissionError, ...: it cannot be read.
+            GassCopyValueError: there is no such algorithm, or a file here ends before `length`
+                bytes (a server takes what there is).
         """
         if offset < 0 or (length is not None and length < 0):
             raise GassCopyValueError(f"no part of a file: {length} bytes from {offset}")
         side = self._side(url, attr, "compute a checksum of")
+        what = f"{algorithm} checksum of {side}"
+        if side.mode is UrlMode.IO:
+            local = LocalChecksum(self._session, side, algorithm, offset, length, what=what)
+            return self._run(local, timeout, done_func, arg)
         attributes = side.attributes()
         place = ffi.new("char[]", lib.CKSM_SIZE)
         count = -1 if length is None else length
 
-        what = f"{algorithm} checksum of {side}"
-
         def call(machine: Machine, token: Any) -> int:
-            side.look(what)
             # the form without a callback frees its memory twice
             return lib.globus_gass_copy_cksm_async(
                 machine.pointer, side.c_url, attributes, offset, count, algorithm.encode(), place,
@@ -137,7 +145,7 @@ class Commands(CopyHandle):
         attr: GassCopyAttr | None = None,
         *,
         stall_timeout: float | None = COMMAND_TIMEOUT,
-    ) -> Iterator[GlobEntry]:
+    ) -> Expansion:
         """What a URL with wildcards stands for (globus_gass_copy_glob_expand_url).
 
         Wildcards (``*``, ``?``, ``[...]``) count behind the last slash; a URL that ends with a
@@ -145,23 +153,35 @@ class Commands(CopyHandle):
         `set_stat_on_expand`).
 
         The entries come as they are asked for; this handle is busy until the last one, or until
-        the iterator is closed.  The library keeps the server's answer, about 200 bytes an entry,
-        in memory; `FtpClient` has lists that do not.
+        the iterator is closed.  A server is asked by MLSD, or LIST where it does not know that.
+        A line that is no entry, or whose name leads out of the directory, is left out, and told
+        by `Expansion.rejected`.
 
         Args:
             url: ``file:`` or a GridFTP URL.
             attr: how its side behaves.
             stall_timeout: seconds that the server may go without an answer; None for no limit.
         """
-        side = self._side(url, attr, "expand")
+        reading = Reading(url)
+        batches = Batches(reading.read)
+        lists = _has_wildcards(url) and not url.lower().startswith("file:")
+        # brackets are no letters of a URL for the library
+        side = self._side(reading.base if lists else url, attr, "expand")
+        lists = lists and side.ftp is not None
+        if lists and side.ftp is not None:
+            # the library's own way has room for names of some length, whatever a server sends
+            side.ftp = side.ftp.for_operation(
+                url, mode=Mode.STREAM, type=Type.IMAGE, parallelism=1, list_uses_data_mode=True
+            )
         attributes = side.attributes()
-        batches = Batches()
 
         def call(machine: Machine, token: Any) -> int:
+            if lists:
+                return lib.cog_glob_list(batches.token, machine.pointer, side.c_url, attributes)
             return lib.cog_glob_expand(batches.token, machine.pointer, side.c_url, attributes)
 
         command = Command(
-            self._session, f"expand {side}", side, call, lambda: None,
+            self._session, f"expand {shown(url)}", side, call, lambda: None,
             progress=lambda: batches.taken,
         )  # fmt: skip
         try:
@@ -171,7 +191,7 @@ class Commands(CopyHandle):
             raise
         operation.add_done_callback(lambda _: batches.end())
         operation.limit_stall(stall_timeout, lambda: not batches.waiting())
-        return _entries(batches, operation)
+        return Expansion(reading, batches, operation)
 
     # --- how they run ----------------------------------------------------------------------------
 
@@ -187,7 +207,7 @@ class Commands(CopyHandle):
 
     def _run(
         self,
-        command: Command[T],
+        command: Command[T] | Work[T],
         timeout: float | None,
         done_func: DoneFunc | None = None,
         arg: Any = None,
@@ -202,11 +222,6 @@ class Commands(CopyHandle):
         return operation
 
 
-def _entries(batches: Batches, operation: Operation[None]) -> Iterator[GlobEntry]:
-    try:
-        for batch in batches.take(operation):
-            yield from batch
-    finally:
-        batches.stop()
-        if not operation.done():
-            operation.cancel()
+def _has_wildcards(url: str) -> bool:
+    path = url.partition("://")[2].partition("/")[2]
+    return url.endswith("/") or any(letter in "*?[]" for letter in path)

@@ -19,9 +19,10 @@ from .._core.errors import (
     make_error,
     take_error,
 )
+from .._core.ftpurls import plain_url, wire_url
 from .._native import lib
 from ..ftpClient.errors import FtpClientConnectionError, FtpClientDataAddressError
-from ..security.credential import Credential
+from ..security.diagnosis import told_by
 from ..security.search import credential_search
 
 __all__ = [
@@ -186,6 +187,11 @@ def copy_error(
     """
     side = _side(causes, sides, fault_url)
     error = _text_error(causes, what) or make_error(causes, what, CLASSES)
+    if isinstance(error, GassCopyAuthenticationError) and (
+        fault := told_by(_replies(causes), None)
+    ):
+        error = _made(GassCopyCredentialError, 0, fault.msg, what, causes)
+        error.hint = fault.hint
     if isinstance(error, GassCopyException):
         error.side = side
         error.url = next((shown(url) for name, url, _ in sides if name == side), "")
@@ -205,7 +211,7 @@ def refusal_error(
         error = GassCopyDataAddressError(refusal.msg, library="globus_gass_copy", hint=hint)
         error.address = refusal.address
     error.url = refusal.url
-    named = [name for name, url, _ in sides if shown(url) == error.url]
+    named = [name for name, url, _ in sides if shown(plain_url(wire_url(url))) == error.url]
     error.side = named[0] if len(named) == 1 else ""
     return error
 
@@ -220,6 +226,10 @@ def os_error(number: int, what: str, side: str, url: str) -> GassCopyException:
     if isinstance(error, OSError):
         error.errno, error.strerror = number, reason
     return error
+
+
+def _replies(causes: tuple[Cause, ...]) -> str:
+    return "\n".join(cause.message for cause in causes if cause.kind == "ftp")
 
 
 def _text_error(causes: tuple[Cause, ...], what: str) -> GassCopyException | None:
@@ -259,28 +269,35 @@ def denied_error(status: int, message: str, what: str, side: str, url: str) -> G
     return error
 
 
-def request_error(status: int, what: str, side: str, url: str) -> GassCopyException:
-    """The exception for a request that failed: GASS transfer does not tell why.
-
-    Our own credential can be looked at.
-    """
-    cause = Cause("globus_gass_transfer", "globus", status, "the request failed")
-    cls, reason = GassCopyConnectionError, "the request failed"
-    if url.lower().startswith("https:") and (problem := _credential_problem()):
-        error: GassCopyException = _made(GassCopyCredentialError, 0, problem, what, (cause,))
-    else:
-        error = _made(cls, errno.ECONNRESET, reason, what, (cause,), transient=True)
+def connection_error(number: int, reason: str, what: str, side: str, url: str) -> GassCopyException:
+    """The exception for an http server that cannot be reached, or a connection that broke."""
+    cause = Cause("", "errno", number, reason)
+    error = _made(GassCopyConnectionError, number, reason, what, (cause,), transient=True)
     error.side, error.url = side, shown(url)
     error.hint = _hint(error)
     return error
 
 
-def _credential_problem() -> str:
-    try:
-        credential = Credential.default()
-    except GlobusException as problem:
-        return problem.msg
-    return f"the credential of {credential.subject} has expired" if credential.expired else ""
+def refused_error(
+    reason: str, causes: tuple[Cause, ...], what: str, side: str, url: str
+) -> GlobusException:
+    """The exception for an https server and us that do not accept each other."""
+    if causes:
+        error = make_error(causes, what, CLASSES)
+    else:
+        error = _made(GassCopyAuthenticationError, 0, reason, what, ())
+    if isinstance(error, GassCopyException):
+        error.side, error.url = side, shown(url)
+    error.hint = _hint(error)
+    return error
+
+
+def credential_error(problem: GlobusException, what: str, side: str, url: str) -> GassCopyException:
+    """The exception for our own credential, which https needs."""
+    error = _made(GassCopyCredentialError, 0, problem.msg, what, problem.causes)
+    error.side, error.url = side, shown(url)
+    error.hint = problem.hint or _hint(error)
+    return error
 
 
 def _made(
@@ -326,11 +343,14 @@ def _side(causes: tuple[Cause, ...], sides: Sequence[tuple[str, str, str]], faul
         kinds: tuple[str, ...] = ("file", "")
     else:
         kinds = _FTP
-        named = [name for name, url, _ in sides if fault_url and url == fault_url]
+        named = [name for name, url, _ in sides if fault_url and wire_url(url) == fault_url]
         if len(named) == 1:
             return named[0]
     fitting = [name for name, _, scheme in sides if scheme in kinds]
     return fitting[0] if len(fitting) == 1 else ""
+
+
+_WHOSE_SERVER = "Is it run by us, or by whom GassRequestAttr names?"
 
 
 def _hint(error: GlobusException) -> str:
@@ -339,6 +359,8 @@ def _hint(error: GlobusException) -> str:
             return "make a new proxy with 'cogkit proxy init'"
         return f"{credential_search()}; make a proxy with 'cogkit proxy init'"
     if isinstance(error, AuthenticationError):
+        if isinstance(error, GassCopyException) and error.url.startswith("https:"):
+            return _WHOSE_SERVER
         trusted = os.environ.get("X509_CERT_DIR", "/etc/grid-security/certificates")
         return f"trusting the CAs in {trusted}"
     if isinstance(error, GassCopyConnectionError):
@@ -347,7 +369,7 @@ def _hint(error: GlobusException) -> str:
             if error.side == DESTINATION:
                 asked.append("May we write there?")
             if error.url.startswith("https:"):
-                asked.append("Is it run by us, or by whom GassRequestAttr names?")
+                asked.append(_WHOSE_SERVER)
             return " ".join(asked)
         return "is the server up, and the port right?"
     return ""

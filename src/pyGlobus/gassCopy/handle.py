@@ -49,23 +49,23 @@ class CopyHandle(Handle):
                 with this one given, https is refused rather than done with another.
         """
         runtime.activate("GASS_COPY", "IO")
-        self._session = Session(handle_attr or GassCopyHandleAttr())
         self._credential = credential
         # one for each side: what is settled for one scheme does not fit another
         self._defaults = {SOURCE: FtpClientOperationAttr(), DESTINATION: FtpClientOperationAttr()}
         self._second: Machine | None = None
         """For checksums of what has arrived."""
-        super().__init__(self._session.release)
+        # last, as what fails after it would leave it behind
+        self._session = Session(handle_attr or GassCopyHandleAttr())
+        super().__init__(self._session.close)
 
     def close(self) -> None:
         """Cancel what runs, close the connections, free the handle."""
-        with self._session.lock:
-            operation = self._session.operation
+        operation = self._session.operation
         super().close()
         second, self._second = self._second, None
         if second is not None:
             second.retire(_CLOSE_GRACE)
-        if operation is not None and not runtime.on_drainer():
+        if operation is not None and not (runtime.forked or runtime.on_drainer()):
             operation.wait(_CLOSE_GRACE)
 
     def abandon(self) -> None:
@@ -81,10 +81,12 @@ class CopyHandle(Handle):
         """Settings that may be changed: nothing runs, and the C handle gets them afterwards."""
         self._require_open()
         session = self._session
-        with session.lock:
-            session.require_idle(what)
+        session.claim(what)
+        try:
             yield session.settings
             session.settings.apply(session.pointer)
+        finally:
+            session.give()
 
     # --- settings --------------------------------------------------------------------------------
 
@@ -222,13 +224,11 @@ class CopyHandle(Handle):
 
     def _status(self) -> tuple[Status, str]:
         session = self._session
-        with session.lock:
-            return session.status or status_of(session.machine)
+        return session.status or status_of(session.machine)
 
     def cancel(self) -> None:
         """Cancel what runs (globus_gass_copy_cancel); its operation ends as cancelled."""
-        with self._session.lock:
-            operation = self._session.operation
+        operation = self._session.operation
         if operation is not None:
             operation.cancel()
 

@@ -1,52 +1,35 @@
-"""A copy from file to file.
+"""What is done with files of this machine alone: a copy from file to file, and a checksum.
 
 The library completes such a copy twice now and then, and crashes (see ``watch_complete`` in
-``shim/copy.c``); between two files there is nothing that could hold one of them back.
+``shim/copy.c``); between two files there is nothing that could hold one of them back.  For its
+checksums see `file_checksum`.
 """
 
 from __future__ import annotations
 
 import os
 import select
-from typing import Any
 
-from .._core.errors import OperationCancelledError
-from .._core.operation import Operation
-from .._core.runtime import runtime
-from .._core.workers import run_in_background
-from .._native import ffi, lib
+from .constants import Status
 from .errors import os_error
+from .session import Session
 from .settings import Settings
 from .sides import Side
-from .verify import checked
+from .verify import checked, file_checksum
+from .work import Work, write_all
 
-__all__ = ["LocalCopy"]
-
-_LOOK = 0.1
-"""Seconds between two looks at whether it has been cancelled, while a pipe keeps it waiting."""
+__all__ = ["LocalChecksum", "LocalCopy"]
 
 
-class LocalCopy:
-    """Copies between two descriptors, on a worker."""
+class LocalCopy(Work[None]):
+    """Copies between two descriptors."""
 
     def __init__(self, source: Side, destination: Side, settings: Settings, *, what: str) -> None:
-        self.what = what
+        super().__init__(what, self.release_sides)
         self.source, self.destination = source, destination
         self.settings = settings
         self.verify = (settings.algorithm, settings.checksum) if settings.verifies else None
-        self.problem: BaseException | None = None
         self._count = 0
-        self._stopped = False
-        self._token = 0
-        self.operation: Operation[None] = Operation(
-            what, self._convert, abort=self._abort, settled=self.release_sides, keep=self,
-            progress=self.bytes_done,
-        )  # fmt: skip
-
-    def begin(self) -> None:
-        """Begin on a worker."""
-        self._token = runtime.enrol(self.operation.complete)
-        run_in_background(self._work)
 
     def bytes_done(self) -> int:
         """Bytes moved so far."""
@@ -57,63 +40,83 @@ class LocalCopy:
         self.source.close()
         self.destination.close()
 
-    def _work(self) -> None:
-        offset, failed = self.settings.offset, True
+    def work(self) -> None:
+        """Open both sides, copy, and put the destination in order."""
+        offset = self.settings.offset
+        problem: BaseException | None = None
         try:
             self.source.open(self.what, offset, convert=False)
             self.destination.open(self.what, offset, convert=False)
             self._move()
-            failed = False
-        except BaseException as problem:
-            self.problem = problem
+        except BaseException as error:
+            problem = error
         try:
             end = self.destination.position()
-            self.destination.finish(end, failed=failed, partial=offset >= 0)
-            if not failed and self.verify is not None:
+            self.destination.finish(end, failed=problem is not None, partial=offset >= 0)
+            if problem is None and self.verify is not None:
                 algorithm, checksum = self.verify
                 checked(self.what, self.destination, algorithm or "", checksum or "")
-        except BaseException as problem:
-            self.problem = self.problem or problem
-        event = ffi.new("cog_event *")
-        event.token, event.kind = self._token, lib.COG_EVENT_COMPLETE
-        lib.cog_post(event)
+        except BaseException as error:
+            problem = problem or error
+        if problem is not None:
+            raise problem
 
     def _move(self) -> None:
         begin, end = max(self.settings.offset, 0), self.settings.end_offset
         left = end - begin if end >= 0 else -1
+        most = self.settings.buffer_length
         while left:
-            most = self.settings.buffer_length
             side = self.source
             try:
-                self._wait(self.source.descriptor, select.POLLIN)
+                self.stop.wait((side.descriptor, select.POLLIN))
                 block = os.read(side.descriptor, most if left < 0 else min(most, left))
                 if not block:
                     return
                 left -= len(block) if left > 0 else 0
                 side = self.destination
-                view = memoryview(block)
-                while view:
-                    self._wait(side.descriptor, select.POLLOUT)
-                    written = os.write(side.descriptor, view)
-                    view = view[written:]
-                    self._count += written
+                write_all(side.descriptor, block, self.stop, self._add)
             except BlockingIOError:
-                continue
+                continue  # somebody else has read it
             except OSError as error:
                 raise os_error(error.errno or 0, self.what, side.name, side.url) from error
 
-    def _wait(self, descriptor: int, event: int) -> None:
-        poll = select.poll()
-        poll.register(descriptor, event)
-        while not self._stopped and not poll.poll(_LOOK * 1000):
-            pass
-        if self._stopped:
-            raise OperationCancelledError(f"{self.what}: cancelled")
+    def _add(self, count: int) -> None:
+        self._count += count
 
-    def _convert(self, _: Any) -> None:
-        if self.problem is not None:
-            raise self.problem
 
-    def _abort(self, operation: Operation[None]) -> None:
-        del operation
-        self._stopped = True
+class LocalChecksum(Work[str]):
+    """Computes the checksum of a file."""
+
+    def __init__(
+        self,
+        session: Session,
+        side: Side,
+        algorithm: str,
+        offset: int,
+        length: int | None,
+        *,
+        what: str,
+    ) -> None:
+        super().__init__(what, self._vacate)
+        self.session = session
+        self.side, self.algorithm = side, algorithm
+        self.offset, self.length = offset, length
+
+    def begin(self) -> None:
+        """Begin on a thread of its own; the handle is busy meanwhile."""
+        self.session.occupy(self.operation)
+        try:
+            super().begin()
+        except BaseException:
+            self.session.vacate(Status.DONE_FAILURE)
+            raise
+
+    def work(self) -> str:
+        """Read the file."""
+        return file_checksum(
+            self.what, self.side, self.algorithm, offset=self.offset, length=self.length,
+            stopped=lambda: self.stop.asked,
+        )  # fmt: skip
+
+    def _vacate(self) -> None:
+        self.session.vacate(Status.DONE_FAILURE if self.failed else Status.DONE_SUCCESS)

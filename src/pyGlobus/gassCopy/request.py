@@ -1,33 +1,37 @@
-"""The http half of a copy: a GASS request and a descriptor.
+"""The http half of a copy: a request, and a descriptor here.
 
-The library's own http half cannot be cancelled without a crash (see ``shim/gass.c``), so it is
-done here with the calls of GASS transfer.
+The library's own http half cannot be cancelled without a crash: it frees what its last callback
+still uses (``globus_l_gass_copy_generic_cancel``).  So it is done here: see `http`.
 """
 
 from __future__ import annotations
 
-import os
-import threading
+import errno
 from typing import Any
 
-from .._core.errors import GlobusException, OperationCancelledError, text_of
-from .._core.operation import Operation
-from .._core.runtime import runtime
-from .._core.workers import run_in_background
-from .._native import ffi, lib
+from .._core.errors import CredentialError, GlobusException
+from .channel import ConnectionBroken, ServerRefused
 from .constants import UrlMode
-from .errors import denied_error, os_error, request_error
+from .errors import (
+    GassCopyValueError,
+    connection_error,
+    credential_error,
+    denied_error,
+    os_error,
+    refused_error,
+)
+from .http import Denied, NotReferred, get, put
 from .sides import Side
 from .verify import checked
+from .work import Work
 
 __all__ = ["Request"]
 
-_BLOCK_SIZE = 256 * 1024
-_NO_ANSWER = (400, "Bad Request")
-"""What the library makes up when there was no answer."""
+_BAD_REQUEST = 400
+"""What a GASS server says whatever it refuses, if it does not just hang up."""
 
 
-class Request:
+class Request(Work[None]):
     """A get from a URL into a descriptor, or a put from a descriptor to a URL."""
 
     rarely = False
@@ -35,101 +39,70 @@ class Request:
 
     def __init__(self, source: Side, destination: Side, *, what: str, verify: Any = None) -> None:
         """`verify`: algorithm and checksum of the file that arrives."""
-        self.what = what
+        super().__init__(what, self.release_sides)
         self.sides = (source, destination)
         self.putting = destination.mode is UrlMode.GASS
         self.remote, self.local = (destination, source) if self.putting else (source, destination)
         self.verify = verify
-        self.problem: BaseException | None = None
-        self._gass: Any = ffi.NULL
-        self._lock = threading.Lock()
         self._count = 0
-        self._stopped = False
-        self._token = 0
-        self.operation: Operation[None] = Operation(
-            what, self._convert, abort=self._abort, settled=self.release_sides, keep=self,
-            progress=self.bytes_done,
-        )  # fmt: skip
-
-    def begin(self) -> None:
-        """Begin on a worker."""
-        self._token = runtime.enrol(self.operation.complete)
-        run_in_background(self._work)
 
     def bytes_done(self) -> int:
         """Bytes moved so far."""
-        with self._lock:
-            if self._gass != ffi.NULL:
-                self._count = lib.cog_gass_bytes(self._gass)
-            return self._count
+        return self._count
 
     def release_sides(self) -> None:
         """Give the descriptors back."""
         for side in self.sides:
             side.close()
 
-    def _work(self) -> None:
-        failed = True
+    def work(self) -> None:
+        """Open the file, make the request, and put the file in order."""
+        problem: BaseException | None = None
         try:
             self.local.open(self.what, -1, convert=False)
-            self._run()
-            failed = False
-        except BaseException as problem:
-            self.problem = problem
+            self._move()
+        except BaseException as error:
+            problem = error
         try:
-            self.local.finish(self.local.position(), failed=failed, partial=False)
-            if not failed and self.verify is not None:
+            self.local.finish(self.local.position(), failed=problem is not None, partial=False)
+            if problem is None and self.verify is not None:
                 checked(self.what, self.local, *self.verify)
-        except BaseException as problem:
-            self.problem = self.problem or problem
-        event = ffi.new("cog_event *")
-        event.token, event.kind = self._token, lib.COG_EVENT_COMPLETE
-        lib.cog_post(event)
+        except BaseException as error:
+            problem = problem or error
+        if problem is not None:
+            raise problem
 
-    def _run(self) -> None:
-        gass = lib.cog_gass_new(self.local.descriptor, self.putting, _BLOCK_SIZE)
-        if gass == ffi.NULL:
-            raise OSError(ffi.errno, f"{self.what}: {os.strerror(ffi.errno)}")
-        with self._lock:
-            self._gass = gass
-            if self._stopped:
-                lib.cog_gass_stop(gass)
-        outcome = ffi.new("cog_gass_outcome *")
-        attr = ffi.NULL if self.remote.attr.gass is None else self.remote.attr.gass.pointer()
+    def _move(self) -> None:
+        remote, local = self.remote, self.local
+        move = put if self.putting else get
         try:
-            ended = lib.cog_gass_run(gass, attr, self.remote.c_url, outcome)
-        finally:
-            self.bytes_done()
-            with self._lock:
-                self._gass = ffi.NULL
-            lib.cog_gass_free(gass)
-        error = self._error(ended, outcome)
-        if error is not None:
-            raise error
+            move(remote.url, remote.attr.gass, local.descriptor, self.stop, self._add)
+        except Denied as denied:
+            # a GASS server may as well have hung up
+            if denied.status == _BAD_REQUEST:
+                raise self._broken("the server has refused the request") from denied
+            raise denied_error(
+                denied.status, str(denied), self.what, remote.name, remote.url
+            ) from denied
+        except ConnectionBroken as broken:
+            raise self._broken(str(broken), broken.number) from broken
+        except ServerRefused as refused:
+            raise refused_error(
+                str(refused), refused.causes, self.what, remote.name, remote.url
+            ) from refused
+        except NotReferred as referred:
+            raise GassCopyValueError(f"{self.what}: {referred}") from referred
+        except CredentialError as problem:
+            raise credential_error(problem, self.what, remote.name, remote.url) from problem
+        except GlobusException:
+            raise
+        except ValueError as error:
+            raise GassCopyValueError(f"{self.what}: not a URL of http: {error}") from error
+        except OSError as error:
+            raise os_error(error.errno or 0, self.what, local.name, local.url) from error
 
-    def _error(self, ended: int, outcome: Any) -> GlobusException | None:
-        if ended == lib.COG_GASS_DONE:
-            return None
-        if ended == lib.COG_GASS_STOPPED:
-            return OperationCancelledError(f"{self.what}: cancelled")
-        if ended == lib.COG_GASS_LOCAL:
-            return os_error(outcome.code, self.what, self.local.name, self.local.url)
-        remote = self.remote
-        if ended == lib.COG_GASS_DENIED:
-            message = text_of(outcome.message)
-            lib.free(outcome.message)
-            if (outcome.code, message) == _NO_ANSWER:
-                return request_error(outcome.code, self.what, remote.name, remote.url)
-            return denied_error(outcome.code, message, self.what, remote.name, remote.url)
-        return request_error(outcome.code, self.what, remote.name, remote.url)
+    def _broken(self, reason: str, number: int = errno.ECONNRESET) -> GlobusException:
+        return connection_error(number, reason, self.what, self.remote.name, self.remote.url)
 
-    def _convert(self, _: object) -> None:
-        if self.problem is not None:
-            raise self.problem
-
-    def _abort(self, operation: Operation[None]) -> None:
-        del operation
-        with self._lock:
-            self._stopped = True
-            if self._gass != ffi.NULL:
-                lib.cog_gass_stop(self._gass)
+    def _add(self, count: int) -> None:
+        self._count += count

@@ -16,7 +16,7 @@ from ..ftpClient.guard import NO_RULES, rules_of
 from ..ftpClient.restarts import StaleConnection
 from .constants import Status, UrlMode
 from .errors import GassCopyException, copy_error, refusal_error
-from .session import ON_COMPLETE, Machine, Session, cancel_machine, status_of
+from .session import ON_COMPLETE, Machine, Session, status_of
 from .sides import Side
 from .verify import checked
 
@@ -24,6 +24,8 @@ __all__ = ["Command", "Copy"]
 
 T = TypeVar("T")
 
+_LINGER_LOST = 10.0
+"""Seconds that the C handle of a copy lives on that came back long after its caller was told."""
 _HARDLY = 1 << 16
 """Bytes that a copy has moved at most that had hardly begun."""
 
@@ -43,7 +45,7 @@ class _Running(ABC, Generic[T]):
         self.lost = False
         self.token = 0
         self.operation: Operation[T] = Operation(
-            what, self.convert, abort=session.abort, settled=self.settled, lost=self.give_up,
+            what, self.convert, abort=session.abort_it, settled=self.settled, lost=self.give_up,
             keep=self, progress=self.bytes_done,
         )  # fmt: skip
 
@@ -74,34 +76,41 @@ class _Running(ABC, Generic[T]):
         ftp = [side.ftp for side in self.sides if side.ftp is not None]
         rules = rules_of(ftp[-1]) if ftp else NO_RULES
         self.session.begin(self.operation, self.kind())
-        self.machine = self.session.machine
-        self.machine.guard.follow(rules)
-        self.machine.guard.begin()
         try:
+            self.machine = self.session.machine
+            self.machine.guard.follow(rules)
+            self.machine.guard.begin()
             self.token = runtime.enrol(self.arrived)
-        except BaseException:
+            run_in_background(self.work)
+        except Exception:
+            if self.token:
+                runtime.withdraw(self.token)
             self.session.idle(self.operation)
             raise
-        run_in_background(self.work)
+        except BaseException:
+            self.operation.cancel()  # interrupted: it may have begun
+            raise
 
     def work(self) -> None:
         """On the worker."""
         token = self.token
         try:
-            if self.session.cancelling:
-                raise OperationCancelledError(f"{self.what}: cancelled")
-            result = self.call(ffi.cast("void *", token))
+            with self.session.starting(self.operation, self.session.abort_now):
+                try:
+                    if self.operation.ending is not None:
+                        raise self.operation.ending
+                    result = self.call(ffi.cast("void *", token))
+                finally:
+                    lib.cog_copy_watch_started(self.machine.watch)
         except BaseException as problem:
             self.problem = problem
             result = lib.GLOBUS_SUCCESS
             _post(token, ffi.NULL)
         if result != lib.GLOBUS_SUCCESS:
             _post(token, lib.globus_error_get(result))
-        elif self.session.started() and self.copying:
-            cancel_machine(self.machine, copying=True)
 
     def arrived(self, event: Any) -> None:
-        """On the drainer: the answer is there."""
+        """On the callback thread: the answer is there."""
         self.operation.complete(event)
 
     def convert(self, event: Any) -> T:
@@ -114,9 +123,10 @@ class _Running(ABC, Generic[T]):
             except OSError as problem:
                 error = error or problem
         finally:
-            self.session.spoiled |= error is not None
+            self.machine.needs_replacement |= error is not None
             if self.lost:
                 self.release_sides()
+                self.machine.retire(_LINGER_LOST)
         if error is not None:
             raise error
         return self.value()
@@ -270,11 +280,14 @@ class Copy(_Running[None]):
     # --- once more -------------------------------------------------------------------------------
 
     def _again(self, error: BaseException) -> bool:
-        """Begin again a copy that had hardly begun, on a connection that was stale (drainer)."""
+        """Begin again a copy that had hardly begun, on a connection that was stale."""
         machine = self.machine
-        if not machine.used or self.session.doomed or not isinstance(error, GassCopyException):
+        if not machine.used or self.session.closing or not isinstance(error, GassCopyException):
             return False
         if self.bytes_done() > _HARDLY or self._stale.delay(error, 1, 0.0) is None:
+            return False
+        if not all(side.can_begin_again for side in self.sides):
+            error.add_note("It was not begun again: a pipe cannot be sought.")
             return False
         self.release_sides()
         self.session.renew()
@@ -284,7 +297,7 @@ class Copy(_Running[None]):
         try:
             self.begin()
             self.operation.limit_stall(self.stall_timeout)
-        except Exception as problem:
+        except BaseException as problem:
             self.operation.end(None, self.operation.ending or problem)
 
     # --- progress --------------------------------------------------------------------------------

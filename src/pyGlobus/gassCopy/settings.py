@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._core.buffers import urls
+from .._core.buffers import shown, urls
 from .._native import ffi, lib
 from .errors import check_copy
 
@@ -26,7 +26,7 @@ class Settings:
     stat_on_expand: bool = False
     algorithm: str | None = None
     checksum: str | None = None
-    cached: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list, repr=False)
     performance_token: int = 0
     """Who hears of progress; 0 for nobody."""
 
@@ -72,7 +72,7 @@ class Settings:
         """Write into a new C handle what it then keeps."""
         for url in self.cached:
             check_copy(
-                lib.globus_gass_copy_cache_url_state(handle, urls(url)[0]), f"cache of {url}"
+                lib.globus_gass_copy_cache_url_state(handle, urls(url)[0]), f"cache of {shown(url)}"
             )
         self.apply_performance(handle)
 

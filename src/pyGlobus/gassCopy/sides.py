@@ -19,7 +19,6 @@ from .._core.errors import check
 from .._core.runtime import runtime
 from .._native import ffi, lib
 from ..ftpClient import FtpClientOperationAttr, Mode
-from ..ftpClient.attributes import user_in
 from ..security.credential import Credential
 from .attributes import GassCopyAttr, c_attributes
 from .constants import UrlMode
@@ -117,20 +116,13 @@ class Side:
         chosen = self.attr.ftp or default
         if credential is not None and chosen.credential is None:
             changes["credential"] = credential
-        # the library writes the size that it announces into the attributes: never into the caller's
-        fresh = "allocate" in changes or user_in(self.url) is not None
-        changes = {name: value for name, value in changes.items() if getattr(chosen, name) != value}
-        if changes or fresh:
-            chosen = chosen.copy()
-            for name, value in changes.items():
-                setattr(chosen, name, value)
+        # a copy: the library writes the size that it announces into the attributes
+        chosen = chosen.for_operation(self.url, **changes)
         if chosen.parallelism > 1 and chosen.mode is not Mode.EXTENDED_BLOCK:
             raise GassCopyValueError(
                 f"{self}: {chosen.parallelism} streams need Mode.EXTENDED_BLOCK"
             )
-        chosen.insist_on_protection(self.url)
-        chosen.settle_authorization(self.url)
-        self.ftp = chosen
+        self.ftp = chosen.for_host(self.url, look_up=True)
 
     def attributes(self) -> Any:
         """The C attributes; good for as long as this object is."""
@@ -182,14 +174,6 @@ class Side:
             self.descriptor = os.open(self.path, flags | os.O_CREAT, 0o666)
             self._created = True
 
-    def look(self, what: str) -> None:
-        """Raise if it is a file that cannot be read: the library does not tell why."""
-        if self.path:
-            try:
-                os.close(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
-            except OSError as error:
-                raise os_error(error.errno or 0, what, "", self.url) from error
-
     def size(self, offset: int, end_offset: int) -> int:
         """Bytes that will be read of a file, from `offset` to `end_offset`; 0: not known."""
         try:
@@ -212,6 +196,11 @@ class Side:
             return os.lseek(self.descriptor, 0, os.SEEK_CUR)
         except OSError:
             return 0
+
+    @property
+    def can_begin_again(self) -> bool:
+        """Whether it has all bytes once more: what was read from a FIFO is gone."""
+        return not self.path or self._regular
 
     def finish(self, end: int, *, failed: bool, partial: bool) -> None:
         """The copy has ended: put the destination file in order.

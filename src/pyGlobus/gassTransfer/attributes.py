@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from .._core.errors import GlobusException, text_of
@@ -37,7 +38,7 @@ class GassRequestAttr:
 
     _names = (
         "proxy_url", "block_size", "file_mode", "connection_reuse", "sndbuf", "rcvbuf", "nodelay",
-        "authorization", "subject",
+        "authorization", "subject", "referral_hosts",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +53,7 @@ class GassRequestAttr:
         nodelay: bool = False,
         authorization: Authorization = Authorization.SELF,
         subject: str | None = None,
+        referral_hosts: Iterable[str] | str = (),
     ) -> None:
         """See the properties.  A `subject` alone means `Authorization.SUBJECT`."""
         runtime.activate("GASS_TRANSFER")
@@ -70,6 +72,7 @@ class GassRequestAttr:
         if subject is not None and authorization is Authorization.SELF:
             authorization = Authorization.SUBJECT
         self.set_authorization(authorization, subject)
+        self.referral_hosts = referral_hosts
 
     def pointer(self) -> Any:
         """The C attributes."""
@@ -188,6 +191,23 @@ class GassRequestAttr:
             lib.globus_gass_transfer_requestattr_set_socket_nodelay(self._pointer, value),
             f"nodelay={value}",
         )
+
+    @property
+    def referral_hosts(self) -> tuple[str, ...]:
+        """Hosts that a server may refer to, beside its own (http status 301, 302, ...).
+
+        Names, or ``*`` for any; none by default.  From https no server is followed to http,
+        whatever is allowed.  The C library knows no such limit.
+        """
+        return self._referral_hosts
+
+    @referral_hosts.setter
+    def referral_hosts(self, value: Iterable[str] | str) -> None:
+        hosts = (value,) if isinstance(value, str) else tuple(value)
+        for host in hosts:
+            if not host or not host.isprintable() or set(host) & set(" ,/"):
+                raise GassTransferValueError(f"not a host: {host!r}", library="")
+        self._referral_hosts = hosts
 
     def set_authorization(self, mode: Authorization, subject: str | None = None) -> None:
         """Who an https server must be.

@@ -27,6 +27,7 @@ from .errors import (
     GramClientJobLostError,
     GramClientPermissionError,
     GramClientTimeoutError,
+    GramClientUntrustedCredentialError,
     GramClientValueError,
 )
 from .info import JobInfo
@@ -53,6 +54,7 @@ __all__ = [
     "GramClientJobLostError",
     "GramClientPermissionError",
     "GramClientTimeoutError",
+    "GramClientUntrustedCredentialError",
     "GramClientValueError",
     "GramError",
     "GramJob",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from .._core.errors import CredentialError, GlobusException
 from .._core.runtime import runtime
-from .._native import lib
+from .._native import ffi, lib
 from ..security.credential import Credential
 from .constants import GramError
 from .errors import GramClientCredentialError, GramClientException, check_gram, gram_error
@@ -55,42 +52,43 @@ def bring_up(credential: Credential | None) -> None:
         runtime.require()
         if _brought_up:
             return
-        found = contextlib.nullcontext() if credential is None else _as_default(credential)
-        credential = usable(credential)
-        if credential.expired:
-            raise expired(credential)
-        with found:
-            try:
-                runtime.activate("GRAM_CLIENT")
-            except GlobusException as error:
-                if error.code is None:
-                    raise
-                raise gram_error(error.code, "GRAM client", credential=credential) from error
+        used = usable(credential)
+        if used.expired:
+            raise expired(used)
+        if credential is not None:
+            _activate_with(credential)
+        try:
+            runtime.activate("GRAM_CLIENT")
+        except GlobusException as error:
+            if error.code is None:
+                raise
+            raise gram_error(error.code, "GRAM client", credential=used) from error
         _brought_up = True
 
 
-@contextlib.contextmanager
-def _as_default(credential: Credential) -> Iterator[None]:
-    """Make it what GSI finds, for a moment, unless it comes from there.
+def _activate_with(credential: Credential) -> None:
+    """Activate it with a credential that GSI would not find.
 
-    The C library offers no other way to bring it up with a credential that is in memory only.
+    The C library takes one from a file that the environment names, and in no other way.
     """
-    import tempfile  # rarely needed, and slow to import
+    # rarely needed, and slow to import
+    import ctypes
+    import tempfile
 
-    before = os.environ.get("X509_USER_PROXY")
+    runtime.activate("GSI_GSSAPI")
     with tempfile.TemporaryDirectory(prefix="pyglobus-") as directory:
         path = Path(directory) / "credential.pem"
-        held = credential.path
+        place = credential.path
         credential.write(path)
-        credential._path = held
-        os.environ["X509_USER_PROXY"] = str(path)
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["X509_USER_PROXY"]
-            else:
-                os.environ["X509_USER_PROXY"] = before
+        credential._path = place
+        # It keeps the interpreter's lock, which calls by cffi do not: no other thread can begin a
+        # program meanwhile, which would inherit the environment.
+        address = int(ffi.cast("uintptr_t", ffi.addressof(lib, "cog_activate_with_proxy")))
+        activate = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(address)
+        module = int(ffi.cast("uintptr_t", lib.GLOBUS_GRAM_CLIENT_MODULE))
+        status = activate(module, bytes(path))
+    if status != 0:
+        raise gram_error(status, "GRAM client", credential=credential)
 
 
 def set_default_credential(credential: Credential) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from .._core.errors import text_of
 from .._core.operation import Operation
@@ -17,11 +17,9 @@ from .contacts import JobContact, ResourceContact
 from .course import Tracker
 from .info import JobInfo
 from .job import GramJob
-from .requests import INFO, REPLY, TIMEOUT, GramRequests, job_text
+from .requests import INFO, REPLY, TIMEOUT, GramRequests, T, job_text
 
 __all__ = ["GramClient"]
-
-T = TypeVar("T")
 
 StateFunc = Callable[[Any, str, JobState, int], object]
 """``func(arg, job_contact, state, error_code)``, in the order of the C callback."""
@@ -94,7 +92,7 @@ class GramClient(GramRequests):
             GramClientException: one of its subclasses; with `GramError.DRYRUN` the answer to a dry
                 run: the job would be taken.
         """
-        job = self.register_submit(rm, rsl, attr=attr, timeout=timeout).result()
+        job = self._answer(rm, attr, self.register_submit(rm, rsl, attr=attr, timeout=timeout))
         if commit and not job.committed:
             try:
                 job.commit(timeout=timeout)
@@ -294,9 +292,10 @@ class GramClient(GramRequests):
         Raises:
             GramClientException: one of its subclasses.
         """
-        return self.register_submit_request(
+        request = self.register_submit_request(
             rm, rsl, job_state_mask, callback_contact, attr=attr, timeout=timeout
-        ).result()
+        )
+        return self._answer(rm, attr, request)
 
     def register_submit_request(
         self,
@@ -331,9 +330,10 @@ class GramClient(GramRequests):
             The contact and what came with it; `JobInfo.failure_code` is
             `GramError.WAITING_FOR_COMMIT` of a job that waits for the second phase.
         """
-        return self.register_submit_request_with_info(
+        request = self.register_submit_request_with_info(
             rm, rsl, job_state_mask, callback_contact, attr=attr, timeout=timeout
-        ).result()
+        )
+        return self._answer(rm, attr, request)
 
     def register_submit_request_with_info(
         self,
@@ -525,7 +525,7 @@ class GramClient(GramRequests):
         timeout: float | None = TIMEOUT,
     ) -> None:
         """Check that a gatekeeper lets us in and has the service (globus_gram_client_ping)."""
-        self.register_ping(rm, attr=attr, timeout=timeout).result()
+        self._answer(rm, attr, self.register_ping(rm, attr=attr, timeout=timeout))
 
     def register_ping(
         self,
@@ -555,7 +555,8 @@ class GramClient(GramRequests):
         Returns:
             Such as ``toolkit-version`` and ``version``.
         """
-        return self.register_get_jobmanager_version(rm, attr=attr, timeout=timeout).result()
+        request = self.register_get_jobmanager_version(rm, attr=attr, timeout=timeout)
+        return self._answer(rm, attr, request)
 
     def register_get_jobmanager_version(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from .._core.environment import connecting_trouble
 from .._core.errors import (
     ERRNO_OF_CONCEPT,
     TRANSIENT,
@@ -14,9 +15,11 @@ from .._core.errors import (
     ErrorClasses,
     GlobusException,
     GlobusTimeoutError,
+    UntrustedCredentialError,
     last_line,
 )
 from ..security.credential import Credential
+from ..security.diagnosis import fault_of, told_by
 from .constants import CONCEPTS, GramError, gram_text
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "GramClientJobLostError",
     "GramClientPermissionError",
     "GramClientTimeoutError",
+    "GramClientUntrustedCredentialError",
     "GramClientValueError",
     "gram_error",
 ]
@@ -69,6 +73,12 @@ class GramClientAuthenticationError(GramClientException, AuthenticationError):
     """The two sides do not accept each other."""
 
 
+class GramClientUntrustedCredentialError(
+    GramClientCredentialError, GramClientAuthenticationError, UntrustedCredentialError
+):
+    """Our own credential is not trusted: an unknown CA, a revoked certificate, ..."""
+
+
 CLASSES: ErrorClasses = {
     Concept.OTHER: GramClientException,
     Concept.NOT_FOUND: GramClientFileNotFoundError,
@@ -79,6 +89,13 @@ CLASSES: ErrorClasses = {
     Concept.CREDENTIAL: GramClientCredentialError,
     Concept.AUTHENTICATION: GramClientAuthenticationError,
 }
+
+
+def class_of(fault: CredentialError) -> type[GramClientCredentialError]:
+    """The class for what is wrong with our credential."""
+    if isinstance(fault, UntrustedCredentialError):
+        return GramClientUntrustedCredentialError
+    return GramClientCredentialError
 
 
 def gram_error(
@@ -94,6 +111,9 @@ def gram_error(
     """
     known = GramError(code) if code in GramError._value2member_map_ else None
     text = message or gram_text(code)
+    trouble = connecting_trouble() if known is GramError.CONNECTION_FAILED else ""
+    if trouble:
+        text = f"cannot connect: {trouble}"
     concept = CONCEPTS.get(known, Concept.OTHER) if known is not None else Concept.OTHER
     if concept is Concept.AUTHENTICATION and _never_connected(text):
         concept = Concept.CONNECTION
@@ -104,11 +124,20 @@ def gram_error(
         reason = "the server broke off after the handshake: it does not accept our credential"
     if known is GramError.DRYRUN:
         reason = "a dry run, as its RSL asks for: the job would be taken"  # GCT's text misleads
-    cls = CLASSES[concept]
-    hint = known.advice if known is not None else ""
+    fault = None
+    if concept is Concept.AUTHENTICATION:
+        fault = told_by(text, credential)
+        if fault is None and credential is not None:
+            fault = fault_of(credential)
+    if fault is not None:
+        concept, reason = Concept.CREDENTIAL, fault.msg
+    cls = CLASSES[concept] if fault is None else class_of(fault)
+    hint = known.advice if known is not None and not trouble else ""
     if concept is Concept.AUTHENTICATION:
         hint = GramError.AUTHORIZATION.advice
-    if concept is Concept.CREDENTIAL:
+    if fault is not None:
+        hint = fault.hint
+    elif concept is Concept.CREDENTIAL:
         hint = "make a new proxy with 'cogkit proxy init'"
     elif concept in (Concept.AUTHENTICATION, Concept.PERMISSION) and credential is not None:
         hint = f"as {credential.identity}" + (f"; {hint}" if hint else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .._core.environment import listening_trouble
 from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import log, runtime
@@ -14,10 +15,11 @@ from ..security.credential import Credential
 from .activation import bring_up, expired, set_default_credential, usable
 from .attr import GramClientAttr
 from .constants import Delegation
-from .contacts import JobContact
+from .contacts import JobContact, ResourceContact
 from .course import InOrder
 from .errors import gram_error
 from .info import JobInfo, info_of, reply_of
+from .refusal import explained
 
 __all__ = ["TIMEOUT", "GramRequests", "job_text"]
 
@@ -97,7 +99,7 @@ class GramRequests(Handle):
         code = lib.cog_gram_listen(token, place)
         if code != 0:
             runtime.withdraw(token)
-            raise gram_error(code, "cannot listen for job states")
+            raise gram_error(code, "cannot listen for job states", listening_trouble())
         contact: str = ffi.string(place[0]).decode()
         lib.free(place[0])
         self._contacts[contact] = token, in_order
@@ -129,6 +131,13 @@ class GramRequests(Handle):
             return convert(event)
 
         return self._started(what, outcome, attributes, timeout, call, keep)
+
+    def _answer(
+        self, rm: str | ResourceContact, attr: GramClientAttr | None, request: Operation[T]
+    ) -> T:
+        """Wait for a gatekeeper's answer; where it breaks off, the error says why."""
+        with explained(rm, self._attr(attr).get_credential()):
+            return request.result()
 
     def _question(
         self,

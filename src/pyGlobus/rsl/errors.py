@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._core.errors import GlobusException
+from .._core.passwords import shown_in
 
 __all__ = ["RSLError", "RSLEvaluationError", "RSLSyntaxError", "RSLTypeError", "RSLValueError"]
 
@@ -55,7 +56,7 @@ class RSLSyntaxError(RSLError, ValueError):
         return error
 
     def __str__(self) -> str:
-        shown = self.text.split("\n")[self.line - 1]
+        shown = shown_in(self.text.split("\n")[self.line - 1], keep_length=True)
         first = max(0, self.column - 1 - _WIDTH // 2)
         shown = shown[first : first + _WIDTH]
         # one character each, whatever a terminal would make of it

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, NoReturn, Self, TypeGuard
 
+from .._core.passwords import shown_in
 from .border import canonicalized, evaluate, parse, unparse
 from .errors import RSLTypeError, RSLValueError
 from .tree import (
@@ -224,8 +225,8 @@ class RSL(Mapping[str, Any]):
         ]
         # nodes come before keywords in a call
         if self.tree.operator is not Operator.AND or parts != sorted(parts, key=_is_keyword):
-            return f"{type(self).__name__}({self.tree!r})"
-        return f"{type(self).__name__}({', '.join(parts)})"
+            return shown_in(f"{type(self).__name__}({self.tree!r})")
+        return shown_in(f"{type(self).__name__}({', '.join(parts)})")
 
     def __eq__(self, other: object) -> bool:
         return self.tree == other.tree if isinstance(other, RSL) else NotImplemented

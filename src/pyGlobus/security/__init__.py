@@ -17,6 +17,7 @@ only.
 from __future__ import annotations
 
 from .credential import Credential, CredentialType
+from .diagnosis import fault_of
 from .gridmap import GridMap, NotMappedError, edit_gridmap, gridmap_path
 from .proxy import Policy, create_proxy, destroy_proxy
 from .search import (
@@ -39,6 +40,7 @@ __all__ = [
     "credential_search",
     "destroy_proxy",
     "edit_gridmap",
+    "fault_of",
     "gridmap_path",
     "proxy_path",
     "user_certificate_paths",

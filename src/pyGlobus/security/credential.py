@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import threading
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from .._core.errors import (
+    Cause,
     Concept,
     CredentialError,
+    UntrustedCredentialError,
     check,
     last_line,
     take_error,
@@ -21,6 +24,8 @@ from .._core.errors import (
 from .._core.handles import owned
 from .._core.runtime import runtime
 from .._native import ffi, lib
+from .distrust import reason_for_distrust
+from .files import content_of, require_private, require_readable
 from .search import certificate_directory, credential_search, user_certificate_paths
 
 __all__ = ["Credential", "CredentialType", "Passphrase"]
@@ -81,6 +86,12 @@ class Credential:
         owned(self, lambda: lib.globus_gsi_cred_handle_destroy(handle))
         if not lib.cog_cred_get_details(handle, self._details):
             raise CredentialError(f"{path or 'the credential'} holds no certificate")
+        if self._details.key_belongs == 0:
+            raise CredentialError(
+                f"the private key does not belong to the certificate {self.subject}"
+                + (f" in {path}" if path else ""),
+                hint="take the key with which that certificate was asked for",
+            )
 
     # --- making one ------------------------------------------------------------------------
 
@@ -94,13 +105,12 @@ class Credential:
         """
         runtime.activate(*_MODULES)
         file = Path(path)
-        _require_private(file, "credential")
+        require_private(file, "credential")
+        _require_content(file, "credential", certificate=True, key=True)
         handle = _new_handle()
         try:
-            check(
-                lib.globus_gsi_cred_read_proxy(handle, os.fsencode(file)),
-                f"cannot read the credential {file}",
-                _ERRORS,
+            _check_read(
+                lib.globus_gsi_cred_read_proxy(handle, os.fsencode(file)), "credential", file
             )
         except CredentialError:
             lib.globus_gsi_cred_handle_destroy(handle)
@@ -115,11 +125,12 @@ class Credential:
         *,
         passphrase: Passphrase | None = None,
     ) -> Self:
-        """Read a certificate and its key from two PEM files.
+        """Read a certificate and its key from two PEM files, or both from one PKCS #12 file.
 
         Args:
             certificate: the certificate file; the one GSI finds by default.
-            key: the key file; the one that goes with it by default.
+            key: the key file; the one that goes with it by default, which for a PKCS #12 file is
+                itself.
             passphrase: for an encrypted key: the passphrase, or a function that returns it and is
                 called only when the key is encrypted.
 
@@ -129,24 +140,28 @@ class Credential:
                 (globus_gsi_cred_read_cert, globus_gsi_cred_read_key)
         """
         runtime.activate(*_MODULES)
-        if certificate is None or key is None:
+        if certificate is None:
             found = user_certificate_paths()
-            certificate = certificate or found[0]
-            key = key or found[1]
-        certificate, key = Path(certificate), Path(key)
-        _require_readable(certificate, "certificate")
-        _require_private(key, "key")
+            certificate, key = found[0], key or found[1]
+        certificate = Path(certificate)
+        require_readable(certificate, "certificate")
+        if content_of(certificate, "certificate").form == "PKCS #12":
+            return cls._load_pkcs12(certificate, Path(key or certificate), passphrase)
+        key = Path(key or user_certificate_paths()[1])
+        require_private(key, "key")
+        _require_content(certificate, "certificate", certificate=True)
+        _require_content(key, "key", key=True)
         secret = _passphrase_for(key, passphrase)
         handle = _new_handle()
         try:
-            check(
+            _check_read(
                 lib.globus_gsi_cred_read_cert(handle, os.fsencode(certificate)),
-                f"cannot read the certificate {certificate}",
-                _ERRORS,
+                "certificate",
+                certificate,
             )
             result = lib.cog_cred_read_key(
                 handle, os.fsencode(key), secret if secret is not None else ffi.NULL,
-                len(secret) if secret is not None else 0,
+                len(secret) - 1 if secret is not None else 0,
             )  # fmt: skip
             if result != lib.GLOBUS_SUCCESS:
                 raise _key_error(key, take_error(lib.globus_error_get(result)), secret is not None)
@@ -154,9 +169,34 @@ class Credential:
             lib.globus_gsi_cred_handle_destroy(handle)
             raise
         finally:
-            if secret is not None:
-                ffi.memmove(secret, b"\0" * len(secret), len(secret))
+            _wipe(secret)
         return cls(handle, certificate)
+
+    @classmethod
+    def _load_pkcs12(cls, file: Path, key: Path, passphrase: Passphrase | None) -> Self:
+        if key != file:
+            raise CredentialError(
+                f"{file} is a PKCS #12 file, which holds a certificate and its key: there is no "
+                f"use for the key {key}",
+                hint="give it alone",
+            )
+        require_private(file, "certificate and key")
+        data = file.read_bytes()
+        handle = _new_handle()
+        secret = None
+        try:
+            status = lib.cog_cred_read_pkcs12(handle, data, len(data), ffi.NULL)
+            if status == lib.COG_PKCS12_WRONG_PASSPHRASE:
+                secret = _secret(file, passphrase)
+                status = lib.cog_cred_read_pkcs12(handle, data, len(data), secret)
+            if status != lib.COG_PKCS12_READ:
+                raise _pkcs12_error(file, status)
+        except CredentialError:
+            lib.globus_gsi_cred_handle_destroy(handle)
+            raise
+        finally:
+            _wipe(secret)
+        return cls(handle, file)
 
     @classmethod
     def default(cls) -> Self:
@@ -176,14 +216,15 @@ class Credential:
             lib.globus_gsi_cred_handle_destroy(handle)
             causes = take_error(lib.globus_error_get(result))
             told = last_line("\n".join(cause.message for cause in causes))
-            if "has expired" in told:
+            if "expired" in told:
                 raise CredentialError(
                     told, causes=causes, hint="make a new proxy with 'cogkit proxy init'"
                 )
+            search = credential_search()
             raise CredentialError(
-                f"no credential found: {credential_search()}",
+                f"no credential found: {search}",
                 causes=causes,
-                hint="make a proxy with 'cogkit proxy init' or grid-proxy-init",
+                hint=search.remedy or "make a proxy with 'cogkit proxy init' or grid-proxy-init",
             )
         return cls(handle)
 
@@ -263,6 +304,11 @@ class Credential:
         return text_of(self._details.key_type)
 
     @property
+    def signature_algorithm(self) -> str:
+        """How its certificate is signed, such as ``sha256WithRSAEncryption``."""
+        return text_of(self._details.signature)
+
+    @property
     def not_before(self) -> datetime:
         """When the certificate begins to be valid (UTC)."""
         return datetime.fromtimestamp(self._details.not_before, UTC)
@@ -288,6 +334,11 @@ class Credential:
         return self.time_left <= timedelta(0)
 
     @property
+    def valid(self) -> bool:
+        """Whether it is valid by this machine's clock: begun, and not expired."""
+        return not self.expired and self.not_before <= datetime.now(UTC)
+
+    @property
     def certificates(self) -> str:
         """The certificates as PEM, its own first; the key is not among them."""
         text = lib.cog_cred_certificates(self._handle)
@@ -296,19 +347,62 @@ class Credential:
         finally:
             lib.free(text)
 
+    def require_usable(self) -> None:
+        """Check what can be told without any CA: its dates, its strength.
+
+        Raises:
+            CredentialError: it is of no use to GSI; says why, and what to do.
+        """
+        if self.expired:
+            raise CredentialError(
+                f"{self.subject} expired at {self.not_after:%Y-%m-%d %H:%M:%S} UTC",
+                hint="make a new proxy with 'cogkit proxy init'"
+                if self.is_proxy
+                else "a proxy of it would be refused everywhere; renew the certificate",
+            )
+        if not self.valid:
+            now = datetime.now(UTC)
+            raise CredentialError(
+                f"{self.subject} is not valid before {self.not_before:%Y-%m-%d %H:%M:%S} UTC; here "
+                f"it is {now:%Y-%m-%d %H:%M:%S} UTC",
+                hint="check this machine's clock, or wait",
+            )
+        place = ffi.new("int *")
+        reason = text_of(lib.cog_cred_tls_refusal(self._handle, place))
+        if reason:
+            raise self._refused(reason, own=place[0] <= 0)
+
+    def _refused(self, reason: str, *, own: bool) -> CredentialError:
+        """The error for what OpenSSL has against this certificate, or one behind it."""
+        hint = ""
+        if "too small" in reason:
+            size = f" ({self.key_bits} bits)" if own else ", the one of a certificate behind it"
+            reason = f"its key is too short{size}"
+            hint = "get a certificate with an RSA key of 2048 bits or more"
+        elif "md too weak" in reason:
+            which = self.signature_algorithm if own else "of a certificate behind it"
+            reason = f"its signature is too weak ({which})"
+            hint = "ask your CA for a certificate that is signed with SHA-256"
+        return CredentialError(f"OpenSSL does not take {self.subject}: {reason}", hint=hint)
+
     def verify(self) -> None:
         """Check the chain against the trusted CAs, as the other side would.
 
         Raises:
-            CredentialError: expired, an unknown CA, a signing policy that does not allow it, ...
+            UntrustedCredentialError: an unknown CA, a signing policy that does not allow it, ...
+            CredentialError: no CA at all is trusted here.
                 (globus_gsi_cred_verify_cert_chain)
         """
         directory = certificate_directory()
-        check(
-            lib.cog_cred_verify(self._handle, os.fsencode(directory)),
-            f"{self.subject} is not trusted by the CAs in {directory}",
-            {Concept.OTHER: CredentialError, Concept.AUTHENTICATION: CredentialError},
-        )
+        result = lib.cog_cred_verify(self._handle, os.fsencode(directory))
+        if result != lib.GLOBUS_SUCCESS:
+            causes = take_error(lib.globus_error_get(result))
+            reason, hint = reason_for_distrust("\n".join(cause.message for cause in causes))
+            raise UntrustedCredentialError(
+                f"{self.subject} is not trusted by the CAs in {directory}: {reason}",
+                causes=causes,
+                hint=hint,
+            )
 
     # --- keeping it ----------------------------------------------------------------------------
 
@@ -333,8 +427,12 @@ class Credential:
             finally:
                 os.close(descriptor)
             temporary.replace(file)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is not None:
+                # the name that the caller knows
+                raise type(error)(error.errno, error.strerror, str(file)) from error
             raise
         self._path = file
 
@@ -356,6 +454,7 @@ class Credential:
         major = lib.cog_cred_to_gss(self._handle, minor, credential)
         if major != lib.GSS_S_COMPLETE:
             causes = take_error(lib.globus_error_get(minor[0]))
+            self.require_usable()  # says more
             reason = (
                 causes[-1].message
                 if causes
@@ -394,32 +493,31 @@ def _new_handle() -> Any:
     return handle[0]
 
 
-def _require_readable(path: Path, what: str) -> os.stat_result:
-    try:
-        with path.open("rb") as file:
-            return os.fstat(file.fileno())
-    except OSError as error:
+def _require_content(
+    path: Path, what: str, *, certificate: bool = False, key: bool = False
+) -> None:
+    reason, hint = content_of(path, what).lacks(certificate=certificate, key=key)
+    if reason:
         raise CredentialError(
-            f"cannot read the {what} {path}: {error.strerror}",
-            code=error.errno,
-            hint="make a proxy with 'cogkit proxy init'" if what == "credential" else "",
-        ) from error
+            f"cannot read the {what} {path}: {reason}", hint=hint.replace("FILE", str(path))
+        )
 
 
-def _require_private(path: Path, what: str) -> None:
-    """GSI's own rule: what holds a private key is nobody else's to read."""
-    status = _require_readable(path, what)
-    if status.st_mode & 0o077:
+def _check_read(result: int, what: str, path: Path) -> None:
+    """What a file holds has the right names; so what GSI cannot read of it is damaged."""
+    if result != lib.GLOBUS_SUCCESS:
+        causes = take_error(lib.globus_error_get(result))
         raise CredentialError(
-            f"the {what} {path} is open to others (mode {status.st_mode & 0o777:04o})",
-            hint=f"chmod go= {path}",
+            f"cannot read the {what} {path}: what it holds is damaged", causes=causes
         )
 
 
 def _passphrase_for(key: Path, passphrase: Passphrase | None) -> Any:
     """The passphrase in memory that can be wiped, or None when the key is not encrypted."""
-    if b"ENCRYPTED" not in key.read_bytes():
-        return None
+    return _secret(key, passphrase) if content_of(key, "key").encrypted else None
+
+
+def _secret(key: Path, passphrase: Passphrase | None) -> Any:
     if callable(passphrase):
         passphrase = passphrase()
     if passphrase is None:
@@ -428,16 +526,40 @@ def _passphrase_for(key: Path, passphrase: Passphrase | None) -> Any:
             hint="pass passphrase=..., or a function that asks for it",
         )
     data = passphrase.encode() if isinstance(passphrase, str) else passphrase
-    secret = ffi.new("char[]", len(data))
+    # with a NUL behind it, for those who want one
+    secret = ffi.new("char[]", len(data) + 1)
     ffi.memmove(secret, data, len(data))
     return secret
 
 
-def _key_error(key: Path, causes: Any, had_passphrase: bool) -> CredentialError:
-    if had_passphrase:
+def _wipe(secret: Any) -> None:
+    if secret is not None:
+        ffi.memmove(secret, b"\0" * len(secret), len(secret))
+
+
+def _pkcs12_error(file: Path, status: int) -> CredentialError:
+    if status == lib.COG_PKCS12_WRONG_PASSPHRASE:
+        return _wrong_passphrase(file)
+    if status == lib.COG_PKCS12_INCOMPLETE:
+        return CredentialError(f"{file} holds no certificate with its key")
+    if status == lib.COG_PKCS12_UNSUPPORTED:
         return CredentialError(
-            f"the key {key} does not open with that passphrase", causes=causes,
-            hint="check the passphrase",
-        )  # fmt: skip
-    reason = causes[-1].message.splitlines()[-1] if causes and causes[-1].message else "not a key"
-    return CredentialError(f"cannot read the key {key}: {reason}", causes=causes)
+            f"{file} is encrypted in a way that OpenSSL does not take any more",
+            hint=f"make PEM files of it: 'openssl pkcs12 -legacy -in {file} -clcerts -nokeys -out "
+            f"usercert.pem' and 'openssl pkcs12 -legacy -in {file} -nocerts -out userkey.pem'",
+        )
+    return CredentialError(f"{file} is a damaged PKCS #12 file")
+
+
+def _wrong_passphrase(file: Path, causes: tuple[Cause, ...] = ()) -> CredentialError:
+    return CredentialError(
+        f"the key {file} does not open with that passphrase",
+        causes=causes,
+        hint="check the passphrase",
+    )
+
+
+def _key_error(key: Path, causes: tuple[Cause, ...], had_passphrase: bool) -> CredentialError:
+    if had_passphrase:
+        return _wrong_passphrase(key, causes)
+    return CredentialError(f"cannot read the key {key}: what it holds is damaged", causes=causes)

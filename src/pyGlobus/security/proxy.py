@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from .._core.errors import Concept, CredentialError, check
+from .._core.errors import Cause, Concept, CredentialError, check, take_error
 from .._core.runtime import runtime
 from .._core.workers import run_interruptibly
 from .._native import ffi, lib
@@ -21,6 +21,11 @@ __all__ = ["Policy", "create_proxy", "destroy_proxy"]
 _ERRORS = {Concept.OTHER: CredentialError}
 
 _MINIMUM_BITS = 1024
+_MAXIMUM_BITS = 16384
+_LONGEST = 60 * 366 * 24 * 60
+"""Minutes: GCT holds seconds in 32 bits.  What is longer ends with the issuer's certificate."""
+_MAXIMUM_PATH_LENGTH = 0x7FFFFFFF
+_RSA_PLEASE = "ask your CA for a certificate with an RSA key of 2048 bits or more, signed with RSA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ def create_proxy(
     Args:
         issuer: who signs it; the user's own certificate and key by default.
         lifetime: how long it is valid, in whole minutes (rounded up); its chain may end it sooner.
-        bits: size of the new RSA key, at least 1024.
+        bits: size of the new RSA key, from 1024 to 16384.
         limited: a limited proxy, good for data but refused by job managers.
         path_length: how many more proxies may be made from it; None: no limit.
         policy: a policy that restricts it; not together with `limited`.
@@ -62,26 +67,50 @@ def create_proxy(
         CredentialError: no issuer, expired, wrong passphrase, ... (globus_gsi_proxy_create_signed)
         ValueError: an argument is out of range.
     """
-    minutes = -(-int(lifetime.total_seconds()) // 60)
+    minutes = min(-(-int(lifetime.total_seconds()) // 60), _LONGEST)
     if minutes < 1:
         raise ValueError(f"a proxy must be valid for a while: lifetime is {lifetime}")
     if bits < _MINIMUM_BITS:
         raise ValueError(f"a key of {bits} bits is no protection: at least {_MINIMUM_BITS}")
-    if path_length is not None and path_length < 0:
+    if bits > _MAXIMUM_BITS:
+        raise ValueError(f"a key of {bits} bits takes too long: at most {_MAXIMUM_BITS}")
+    if path_length is not None and not 0 <= path_length <= _MAXIMUM_PATH_LENGTH:
         raise ValueError(f"path_length is {path_length}: a count, or None for no limit")
     if limited and policy is not None:
         raise ValueError("a limited proxy has no policy of its own")
     runtime.activate("GSI_CREDENTIAL", "GSI_PROXY", "GSI_GSSAPI")
     if issuer is None:
         issuer = Credential.load_pair(passphrase=passphrase)
-    if issuer.expired:
-        raise CredentialError(
-            f"{issuer.subject} expired at {issuer.not_after:%Y-%m-%d %H:%M:%S} UTC",
-            hint="a proxy of it would be refused everywhere; renew the certificate",
-        )
+    issuer.require_usable()
     # A key of 4096 bits takes seconds: Ctrl-C must not wait for it.
     signer = issuer
-    return run_interruptibly(lambda: _create(signer, minutes, bits, limited, path_length, policy))
+    return run_interruptibly(
+        lambda: _delegable(_create(signer, minutes, bits, limited, path_length, policy), signer)
+    )
+
+
+def _delegable(proxy: Credential, issuer: Credential) -> Credential:
+    """The proxy, of which proxies can be made in turn, as GridFTP and GRAM do for each connection.
+
+    GCT 6.2 makes them of certificates that are signed with RSA only, which this one is not where
+    the issuer's key is of another kind.
+    """
+    if "RSA" in proxy.signature_algorithm:
+        return proxy
+    try:
+        _create(proxy, 1, 2048, False, None, None)
+    except CredentialError as error:
+        raise _kind_of_key(issuer, error.causes) from error
+    return proxy
+
+
+def _kind_of_key(issuer: Credential, causes: tuple[Cause, ...]) -> CredentialError:
+    return CredentialError(
+        f"cannot make a proxy of {issuer.subject} that servers can use: its key is of type "
+        f"{issuer.key_type}, and GCT makes no proxies of what such a key has signed",
+        causes=causes,
+        hint=_RSA_PLEASE,
+    )
 
 
 def _create(
@@ -123,11 +152,18 @@ def _create(
                 _ERRORS,
             )
         created = ffi.new("globus_gsi_cred_handle_t *")
-        check(
-            lib.globus_gsi_proxy_create_signed(proxy, issuer.handle(), created),
-            f"cannot make a proxy of {issuer.subject}",
-            _ERRORS,
-        )
+        result = lib.globus_gsi_proxy_create_signed(proxy, issuer.handle(), created)
+        if result != lib.GLOBUS_SUCCESS and issuer.key_type != "RSA":
+            raise _kind_of_key(issuer, take_error(lib.globus_error_get(result)))
+        if result != lib.GLOBUS_SUCCESS and "RSA" not in issuer.signature_algorithm:
+            raise CredentialError(
+                f"cannot make a proxy of {issuer.subject}: it is signed with "
+                f"{issuer.signature_algorithm}, and GCT makes proxies of certificates that are "
+                "signed with RSA",
+                causes=take_error(lib.globus_error_get(result)),
+                hint=_RSA_PLEASE,
+            )
+        check(result, f"cannot make a proxy of {issuer.subject}", _ERRORS)
         return Credential(created[0])
     finally:
         lib.globus_gsi_proxy_handle_destroy(proxy)
@@ -164,6 +200,9 @@ def destroy_proxy(path: str | os.PathLike[str] | None = None) -> Path:
         CredentialError: it is not a plain file, so it was left alone.
     """
     file = Path(path) if path is not None else proxy_path()
+    kind = file.lstat().st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISLNK(kind):
+        raise CredentialError(f"{file} is not a plain file; left alone")
     descriptor = os.open(file, os.O_WRONLY | os.O_NOFOLLOW)
     try:
         status = os.fstat(descriptor)

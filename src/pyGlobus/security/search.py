@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._core.errors import CredentialError, take_error, text_of
 from .._core.runtime import runtime
 from .._native import ffi, lib
+from .files import content_of, objection_to
 
 __all__ = [
     "Search",
@@ -25,6 +27,8 @@ class Search:
 
     places: tuple[str, ...]
     """One line for each place: what names it, the path, and what was found."""
+    remedy: str = ""
+    """What to do about the first that cannot be used, if there is one."""
 
     def __str__(self) -> str:
         return "looked at " + "; ".join(self.places)
@@ -44,20 +48,25 @@ def user_certificate_paths() -> tuple[Path, Path]:
     """The user's certificate and key files, as GSI finds them.
 
     ``X509_USER_CERT`` and ``X509_USER_KEY``, else ``~/.globus/usercert.pem`` and ``userkey.pem``,
-    else ``~/.globus/usercred.p12`` for both (globus_gsi_sysconfig_get_user_cert_filename).
+    else ``~/.globus/usercred.p12`` for both (globus_gsi_sysconfig_get_user_cert_filename).  An
+    ``X509_USER_CERT`` that is a PKCS #12 file needs no ``X509_USER_KEY``.
 
     Raises:
         CredentialError: there are none; the message says where it looked.
     """
     runtime.activate("GSI_SYSCONFIG")
+    if (named := _named_pkcs12()) is not None:
+        return named, named
     certificate, key = ffi.new("char **"), ffi.new("char **")
     result = lib.globus_gsi_sysconfig_get_user_cert_filename_unix(certificate, key)
     if result != lib.GLOBUS_SUCCESS:
         causes = take_error(lib.globus_error_get(result))
+        search = _user_search()
         raise CredentialError(
-            f"no usable user certificate and key: {_user_search()}",
+            f"no usable user certificate and key: {search}",
             causes=causes,
-            hint="put them into ~/.globus/usercert.pem and ~/.globus/userkey.pem (mode 0400), "
+            hint=search.remedy
+            or "put them into ~/.globus/usercert.pem and ~/.globus/userkey.pem (mode 0400), "
             "or set X509_USER_CERT and X509_USER_KEY",
         )
     try:
@@ -65,6 +74,18 @@ def user_certificate_paths() -> tuple[Path, Path]:
     finally:
         lib.free(certificate[0])
         lib.free(key[0])
+
+
+def _named_pkcs12() -> Path | None:
+    """The file that X509_USER_CERT names, where it holds the key too, and no other is named."""
+    path = os.environ.get("X509_USER_CERT")
+    if not path or (os.environ.get("X509_USER_KEY") or path) != path or not os.path.isfile(path):  # noqa: PTH113
+        return None
+    try:
+        pkcs12 = content_of(Path(path), "certificate").form == "PKCS #12"
+    except CredentialError:
+        return None
+    return Path(path) if pkcs12 else None
 
 
 def certificate_directory() -> Path:
@@ -100,36 +121,57 @@ def credential_search() -> Search:
     """Where a default credential would come from, in GSI's order (globus_gsi_cred_read)."""
     pair = _user_places()
     named = "X509_USER_CERT" in os.environ and "X509_USER_KEY" in os.environ
-    first = pair if named else [_place("/etc/grid-security/hostcert.pem")]
-    proxy = _place(f"/tmp/x509up_u{os.getuid()}", "X509_USER_PROXY")
-    return Search((*first, proxy, *([] if named else pair)))
+    host = _place("/etc/grid-security/hostcert.pem", certificate=True)
+    proxy = _place(f"/tmp/x509up_u{os.getuid()}", "X509_USER_PROXY", certificate=True, key=True)
+    return _search([*(pair if named else [host]), proxy, *([] if named else pair)])
 
 
 def _user_search() -> Search:
-    return Search(tuple(_user_places()))
+    return _search(_user_places())
 
 
-def _user_places() -> list[str]:
-    home = Path.home() / ".globus"
-    return [
-        _place(str(home / "usercert.pem"), "X509_USER_CERT"),
-        _place(str(home / "userkey.pem"), "X509_USER_KEY"),
+def _search(places: list[tuple[str, str]]) -> Search:
+    return Search(
+        tuple(text for text, _ in places), next((remedy for _, remedy in places if remedy), "")
+    )
+
+
+def _user_places() -> list[tuple[str, str]]:
+    # GSI's home directory is not $HOME
+    home = Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".globus"
+    places = [
+        _place(str(home / "usercert.pem"), "X509_USER_CERT", certificate=True),
+        _place(str(home / "userkey.pem"), "X509_USER_KEY", key=True),
     ]
+    if os.path.exists(home / "usercred.p12"):  # noqa: PTH110 - False where nothing may be read
+        path = home / "usercred.p12"
+        places.append(
+            (f"{path} (only proxies are made of it)", "make a proxy of it: 'cogkit proxy init'")
+        )
+    return places
 
 
-def _place(path: str, variable: str = "") -> str:
-    """The path, or what the variable names instead, and what is there."""
+def _place(
+    path: str, variable: str = "", *, certificate: bool = False, key: bool = False
+) -> tuple[str, str]:
+    """The path, or what the variable names instead, what is there, and what to do about it."""
     named = os.environ.get(variable)
-    return f"{variable}={named} ({_state(named)})" if named else f"{path} ({_state(path)})"
+    state, remedy = _state(Path(named or path), certificate=certificate, key=key)
+    return (f"{variable}={named} ({state})" if named else f"{path} ({state})"), remedy
 
 
-def _state(path: str) -> str:
+def _state(path: Path, *, certificate: bool, key: bool) -> tuple[str, str]:
     try:
-        mode = Path(path).stat().st_mode
+        objection, remedy = objection_to(path, private=key)
+        if objection:
+            return objection, remedy
+        lack, remedy = content_of(path, "credential").lacks(certificate=certificate, key=key)
     except FileNotFoundError:
-        return "not there"
+        return "not there", ""
     except OSError as error:
-        return error.strerror or str(error)
-    if not os.access(path, os.R_OK):
-        return "not readable"
-    return f"there, mode {mode & 0o777:04o}"
+        return error.strerror or str(error), ""
+    except CredentialError:
+        return "not readable", ""
+    if lack:
+        return lack, remedy.replace("FILE", str(path))
+    return f"there, mode {path.stat().st_mode & 0o777:04o}", ""

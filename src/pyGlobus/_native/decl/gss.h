@@ -26,6 +26,9 @@ typedef ... *gss_channel_bindings_t;
 #define GSS_S_NO_CRED ...
 #define GSS_S_DEFECTIVE_CREDENTIAL ...
 #define GSS_S_CONTINUE_NEEDED ...
+#define GSS_C_MUTUAL_FLAG ...
+#define GSS_C_CONF_FLAG ...
+#define GSS_C_GLOBUS_SSL_COMPATIBLE ...
 #define GSS_C_QOP_DEFAULT ...
 
 extern gss_OID GSS_C_NT_USER_NAME;
@@ -63,15 +66,35 @@ OM_uint32 gss_display_name(
     OM_uint32 *minor_status, const gss_name_t input_name, gss_buffer_t output_name_buffer,
     gss_OID *output_name_type);
 OM_uint32 gss_release_name(OM_uint32 *minor_status, gss_name_t *input_name);
+OM_uint32 gss_import_name(
+    OM_uint32 *minor_status, const gss_buffer_t input_name_buffer, const gss_OID input_name_type,
+    gss_name_t *output_name);
+OM_uint32 gss_compare_name(
+    OM_uint32 *minor_status, const gss_name_t name1, const gss_name_t name2, int *name_equal);
+OM_uint32 gss_init_sec_context(
+    OM_uint32 *minor_status, const gss_cred_id_t initiator_cred_handle,
+    gss_ctx_id_t *context_handle, const gss_name_t target_name, const gss_OID mech_type,
+    OM_uint32 req_flags, OM_uint32 time_req, const gss_channel_bindings_t input_chan_bindings,
+    const gss_buffer_t input_token, gss_OID *actual_mech_type, gss_buffer_t output_token,
+    OM_uint32 *ret_flags, OM_uint32 *time_rec);
+OM_uint32 gss_inquire_context(
+    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, gss_name_t *src_name,
+    gss_name_t *targ_name, OM_uint32 *lifetime_rec, gss_OID *mech_type, OM_uint32 *ctx_flags,
+    int *locally_initiated, int *open);
+OM_uint32 gss_wrap(
+    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, int conf_req_flag,
+    gss_qop_t qop_req, const gss_buffer_t input_message_buffer, int *conf_state,
+    gss_buffer_t output_message_buffer);
+OM_uint32 gss_unwrap(
+    OM_uint32 *minor_status, const gss_ctx_id_t context_handle,
+    const gss_buffer_t input_message_buffer, gss_buffer_t output_message_buffer, int *conf_state,
+    gss_qop_t *qop_state);
+OM_uint32 gss_delete_sec_context(
+    OM_uint32 *minor_status, gss_ctx_id_t *context_handle, gss_buffer_t output_token);
 OM_uint32 gss_release_buffer(OM_uint32 *minor_status, gss_buffer_t buffer);
 OM_uint32 gss_display_status(
     OM_uint32 *minor_status, OM_uint32 status_value, int status_type, const gss_OID mech_type,
     OM_uint32 *message_context, gss_buffer_t status_string);
-OM_uint32 gss_compare_name(
-    OM_uint32 *minor_status, const gss_name_t name1, const gss_name_t name2, int *name_equal);
-OM_uint32 gss_import_name(
-    OM_uint32 *minor_status, const gss_buffer_t input_name_buffer, const gss_OID input_name_type,
-    gss_name_t *output_name);
 OM_uint32 gss_export_name(
     OM_uint32 *minor_status, const gss_name_t input_name, gss_buffer_t exported_name);
 OM_uint32 gss_duplicate_name(
@@ -84,26 +107,14 @@ OM_uint32 gss_release_buffer_set(OM_uint32 *minor_status, gss_buffer_set_t *buff
 OM_uint32 gss_inquire_cred_by_oid(
     OM_uint32 *minor_status, const gss_cred_id_t cred_handle, const gss_OID desired_object,
     gss_buffer_set_t *data_set);
-OM_uint32 gss_init_sec_context(
-    OM_uint32 *minor_status, const gss_cred_id_t initiator_cred_handle,
-    gss_ctx_id_t *context_handle, const gss_name_t target_name, const gss_OID mech_type,
-    OM_uint32 req_flags, OM_uint32 time_req, const gss_channel_bindings_t input_chan_bindings,
-    const gss_buffer_t input_token, gss_OID *actual_mech_type, gss_buffer_t output_token,
-    OM_uint32 *ret_flags, OM_uint32 *time_rec);
 OM_uint32 gss_accept_sec_context(
     OM_uint32 *minor_status, gss_ctx_id_t *context_handle,
     const gss_cred_id_t acceptor_cred_handle, const gss_buffer_t input_token_buffer,
     const gss_channel_bindings_t input_chan_bindings, gss_name_t *src_name, gss_OID *mech_type,
     gss_buffer_t output_token, OM_uint32 *ret_flags, OM_uint32 *time_rec,
     gss_cred_id_t *delegated_cred_handle);
-OM_uint32 gss_delete_sec_context(
-    OM_uint32 *minor_status, gss_ctx_id_t *context_handle, gss_buffer_t output_token);
 OM_uint32 gss_process_context_token(
     OM_uint32 *minor_status, const gss_ctx_id_t context_handle, const gss_buffer_t token_buffer);
-OM_uint32 gss_inquire_context(
-    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, gss_name_t *src_name,
-    gss_name_t *targ_name, OM_uint32 *lifetime_rec, gss_OID *mech_type, OM_uint32 *ctx_flags,
-    int *locally_initiated, int *open);
 OM_uint32 gss_inquire_sec_context_by_oid(
     OM_uint32 *minor_status, const gss_ctx_id_t context_handle, const gss_OID desired_object,
     gss_buffer_set_t *data_set);
@@ -116,14 +127,6 @@ OM_uint32 gss_get_mic(
 OM_uint32 gss_verify_mic(
     OM_uint32 *minor_status, const gss_ctx_id_t context_handle, const gss_buffer_t message_buffer,
     const gss_buffer_t token_buffer, gss_qop_t *qop_state);
-OM_uint32 gss_wrap(
-    OM_uint32 *minor_status, const gss_ctx_id_t context_handle, int conf_req_flag,
-    gss_qop_t qop_req, const gss_buffer_t input_message_buffer, int *conf_state,
-    gss_buffer_t output_message_buffer);
-OM_uint32 gss_unwrap(
-    OM_uint32 *minor_status, const gss_ctx_id_t context_handle,
-    const gss_buffer_t input_message_buffer, gss_buffer_t output_message_buffer, int *conf_state,
-    gss_qop_t *qop_state);
 OM_uint32 gss_wrap_size_limit(
     OM_uint32 *minor_status, const gss_ctx_id_t context_handle, int conf_req_flag,
     gss_qop_t qop_req, OM_uint32 req_output_size, OM_uint32 *max_input_size);

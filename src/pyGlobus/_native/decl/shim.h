@@ -22,6 +22,8 @@ typedef struct { uint64_t slots_in_use; uint64_t posted; uint64_t dropped; uint6
 #define COG_EVENT_PLUGIN ...
 #define COG_EVENT_QUESTION ...
 #define COG_EVENT_PERFORMANCE ...
+#define COG_EVENT_PUMP_FAILED ...
+#define COG_EVENT_BATCH_FAILED ...
 
 /* queue */
 cog_token cog_slot_new(int mode);
@@ -40,7 +42,10 @@ int cog_answer(int64_t question, int answer, const char *text);
 char *cog_check_thread_plugin(void);
 const char *cog_gss_library(void);
 int cog_start(void);
+int cog_activate(globus_module_descriptor_t *module);
+void cog_refuse_signals(void);
 void cog_guard_exit(void);
+void cog_forked(void);
 
 /* callbacks: their addresses are given to Globus, with a token as the argument */
 void cog_on_ftp_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error);
@@ -52,6 +57,7 @@ void cog_on_gram_reply(
     globus_gram_protocol_job_state_t state, globus_gram_protocol_error_t job_failure);
 int cog_gram_listen(cog_token token, char **contact);
 void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_info_t *info);
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
 void cog_on_gass_shutdown(void);
 void cog_set_gass_shutdown_token(cog_token token);
@@ -60,8 +66,16 @@ int cog_gass_streams(int out, int err, int by_lines);
 /* credentials */
 typedef struct {
     int64_t not_before; int64_t not_after; long path_length; char policy_language[80];
-    char key_type[16]; int chain_length;
+    char key_type[16]; char signature[48]; int chain_length; int key_belongs;
 } cog_cred_details;
+enum {
+    COG_PKCS12_READ, COG_PKCS12_OTHER, COG_PKCS12_WRONG_PASSPHRASE, COG_PKCS12_UNSUPPORTED,
+    COG_PKCS12_INCOMPLETE
+};
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase);
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place);
 globus_result_t cog_cred_read_key(
     globus_gsi_cred_handle_t handle, const char *file, const char *passphrase, size_t length);
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
@@ -107,32 +121,46 @@ OM_uint32 cog_gss_unwrap(
     gss_ctx_id_t context, const char *data, size_t length, cog_message *message);
 int64_t cog_certificate_not_after(const unsigned char *der, size_t length);
 
+/* place */
+typedef ... cog_place;
+cog_place *cog_place_open(int fd, int writing);
+cog_place *cog_place_memory(const void *data, size_t length);
+void cog_place_use(cog_place *place);
+void cog_place_close(cog_place *place);
+int cog_place_is_stream(const cog_place *place);
+int cog_place_can_begin(const cog_place *place, int64_t offset);
+int64_t cog_place_taken(const cog_place *place);
+
 /* pump */
+#define COG_PUMP_OUTSIDE ...
+#define COG_PUMP_UNFINISHED ...
 typedef ... cog_pump;
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first,
-    int64_t end);
+    cog_token token, cog_token news, cog_place *place, int blocks, size_t block_size, int64_t base,
+    int64_t lowest, int64_t first, int64_t end);
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
 char *cog_pump_written(cog_pump *pump);
 int cog_pump_waits(const cog_pump *pump);
 void cog_pump_stop(cog_pump *pump);
-void cog_pump_look(cog_pump *pump);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
 
 /* batch */
+#define COG_WAITS_FOR_NOTHING ...
+#define COG_WAITS_FOR_SERVER ...
+#define COG_WAITS_FOR_PLACE ...
 typedef ... cog_batch;
 cog_batch *cog_batch_new(
     cog_token token, cog_token end_token, int is_put, int blocks, size_t block_size,
     globus_ftp_client_handle_t *handle, globus_ftp_client_operationattr_t *attr);
 void cog_batch_free(cog_batch *batch);
-int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd);
+int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd, cog_place *place);
 void cog_batch_end(cog_batch *batch);
 void cog_batch_stop(cog_batch *batch);
 int64_t cog_batch_bytes(cog_batch *batch);
-int cog_batch_waits_for_server(cog_batch *batch);
+int cog_batch_waits_for(cog_batch *batch, int64_t *number);
 
 /* pipeline */
 typedef ... cog_pipeline;
@@ -150,6 +178,11 @@ globus_result_t cog_pipeline_watch(cog_pipeline *pipeline, globus_ftp_client_han
 void cog_on_pipeline(
     globus_ftp_client_handle_t *handle, char **source_url, char **dest_url, void *arg);
 
+/* abort */
+void cog_abort_ftp(cog_token token, globus_ftp_client_handle_t *handle);
+void cog_abort_copy(cog_token token, globus_gass_copy_handle_t *handle);
+void cog_abort_copy_command(cog_token token, globus_gass_copy_handle_t *handle);
+
 /* copy */
 #define COG_COPY_NOTHING ...
 #define COG_COPY_ELSEWHERE ...
@@ -161,32 +194,24 @@ void cog_on_copy_performance(
 void cog_on_io_closed(void *arg, globus_io_handle_t *handle, globus_result_t result);
 void *cog_copy_take_performance(globus_gass_copy_handle_t *handle);
 void cog_copy_free_performance(void *taken);
+int cog_copy_free(globus_gass_copy_handle_t *handle);
 cog_copy_watch *cog_copy_watch_new(globus_gass_copy_handle_t *handle);
 void cog_copy_watch_free(cog_copy_watch *watch);
 void cog_copy_watch_begin(cog_copy_watch *watch, int copying);
+void cog_copy_watch_started(cog_copy_watch *watch);
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);
+enum { COG_LIST_ENTRIES, COG_LIST_FACTS, COG_LIST_LONG };
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url,
+    globus_gass_copy_attr_t *attr);
+int fnmatch(const char *pattern, const char *string, int flags);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* gass */
-#define COG_GASS_DONE ...
-#define COG_GASS_STOPPED ...
-#define COG_GASS_LOCAL ...
-#define COG_GASS_DENIED ...
-#define COG_GASS_FAILED ...
-typedef struct { int code; char *message; } cog_gass_outcome;
-typedef ... cog_gass;
-cog_gass *cog_gass_new(int fd, int put, size_t block);
-void cog_gass_free(cog_gass *gass);
-void cog_gass_stop(cog_gass *gass);
-int64_t cog_gass_bytes(const cog_gass *gass);
-int cog_gass_run(
-    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
-    cog_gass_outcome *outcome);
-
 /* guard */
+int cog_name_families(const char *name, int milliseconds);
 typedef ... cog_guard;
 cog_guard *cog_guard_new(void);
 void cog_guard_free(cog_guard *guard);
@@ -197,8 +222,15 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+const char *cog_guard_disorder(cog_guard *guard);
+char *cog_guard_features(cog_guard *guard, const char *url);
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+int cog_guard_answered(cog_guard *guard);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
+int cog_guard_began(cog_guard *guard);
 
 /* exists */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);

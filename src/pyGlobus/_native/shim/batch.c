@@ -3,7 +3,8 @@
  *
  * Python opens the files and pushes jobs ahead; when a transfer has ended, the thread of Globus'
  * that tells so begins the next one.  Each file's end is an event, which Python takes when it comes
- * to it.  The first failure halts the batch: the handle is then Python's to replace.
+ * to it.  The first failure halts the batch: the handle is then Python's to replace.  Python also is
+ * who aborts a transfer, when it is asked to (COG_EVENT_BATCH_FAILED): it knows when that is safe.
  */
 #define _GNU_SOURCE
 #include "shim.h"
@@ -23,6 +24,7 @@ struct job
     int64_t             number;
     char               *url;
     int                 fd;
+    cog_place          *place;          /* or NULL: `fd` */
 };
 
 struct cog_batch
@@ -67,13 +69,22 @@ cog_batch *cog_batch_new(
     return batch;
 }
 
+static void free_job(struct job *job)
+{
+    free(job->url);
+    if (job->place)
+    {
+        cog_place_close(job->place);
+    }
+}
+
 void cog_batch_free(cog_batch *batch)
 {
     if (batch)
     {
         for (; batch->count; batch->count--, batch->first = (batch->first + 1) % STORE)
         {
-            free(batch->jobs[batch->first].url);
+            free_job(&batch->jobs[batch->first]);
         }
         pthread_cond_destroy(&batch->changed);
         pthread_mutex_destroy(&batch->lock);
@@ -83,9 +94,10 @@ void cog_batch_free(cog_batch *batch)
 
 static void begin_next(cog_batch *batch, int idle);
 
-/* Waits for room.  The descriptor stays the caller's, and must stay open until the job's event or the
- * batch's end.  0, or -errno; ECANCELED when the batch has halted or was stopped. */
-int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd)
+/* Waits for room.  The file is a place, or else a descriptor, which stays the caller's, and must stay
+ * open until the job's event or the batch's end.  0, or -errno; ECANCELED when the batch has halted or
+ * was stopped. */
+int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd, cog_place *place)
 {
     char *copy = strdup(url);
     int over;
@@ -103,7 +115,11 @@ int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd)
     if (!over)
     {
         batch->jobs[(batch->first + batch->count++) % STORE] =
-            (struct job) { .number = number, .url = copy, .fd = fd };
+            (struct job) { .number = number, .url = copy, .fd = fd, .place = place };
+        if (place)
+        {
+            cog_place_use(place);
+        }
     }
     pthread_mutex_unlock(&batch->lock);
     if (over)
@@ -140,33 +156,26 @@ void cog_batch_stop(cog_batch *batch)
 
 int64_t cog_batch_bytes(cog_batch *batch)
 {
-    cog_event event = { .token = 0 };
-    cog_pump *lost = NULL;
-    int64_t bytes, number = 0;
+    int64_t bytes;
 
     pthread_mutex_lock(&batch->lock);
     bytes = atomic_load(&batch->bytes) + (batch->pump ? cog_pump_bytes(batch->pump) : 0);
-    if (batch->pump && cog_pump_is_lost(batch->pump, &event))
-    {
-        lost = batch->pump;
-        number = batch->number;
-    }
     pthread_mutex_unlock(&batch->lock);
-    if (lost)
-    {
-        cog_batch_ended(batch, lost, number, event.code, event.object);
-    }
     return bytes;
 }
 
-int cog_batch_waits_for_server(cog_batch *batch)
+int cog_batch_waits_for(cog_batch *batch, int64_t *number)
 {
-    int waits;
+    int what = COG_WAITS_FOR_NOTHING;
 
     pthread_mutex_lock(&batch->lock);
-    waits = batch->pump && !cog_pump_waits(batch->pump);
+    if (batch->pump)
+    {
+        what = cog_pump_waits(batch->pump) ? COG_WAITS_FOR_PLACE : COG_WAITS_FOR_SERVER;
+        *number = batch->number;
+    }
     pthread_mutex_unlock(&batch->lock);
-    return waits;
+    return what;
 }
 
 /* The file of job `number` has ended, well or not; `error` becomes the receiver's. */
@@ -183,10 +192,18 @@ static void begin_later(void *batch)
     begin_next(batch, 1);
 }
 
-/* By the pump, when its transfer has ended and Globus holds nothing of it any more.  The batch stays
- * busy until that has been told: events come in the order of the files, and the batch cannot end
- * meanwhile. */
-void cog_batch_ended(
+/* The transfer that runs is to be aborted. */
+static void ask_for_abort(cog_batch *batch, int64_t number, int code)
+{
+    cog_event event = {
+        .token = batch->token, .kind = COG_EVENT_BATCH_FAILED, .code = code, .b = number };
+
+    cog_post(&event);
+}
+
+/* A transfer has ended, and Globus holds nothing of it any more.  The batch stays busy until that has
+ * been told: events come in the order of the files, and the batch cannot end meanwhile. */
+static void ended(
     cog_batch *batch, cog_pump *pump, int64_t number, int code, globus_object_t *error)
 {
     int64_t bytes = cog_pump_bytes(pump);
@@ -214,13 +231,41 @@ void cog_batch_ended(
     }
 }
 
+/* The pump's cog_pump_report. */
+static void on_pump(void *owner, cog_pump *pump, int64_t number, const cog_event *event)
+{
+    if (event->kind == COG_EVENT_PUMP)
+    {
+        ended(owner, pump, number, event->code, event->object);
+    }
+    else
+    {
+        ask_for_abort(owner, number, event->code);
+    }
+}
+
+/* A pump for the job's own place, or for one of its descriptor; the pump then keeps that. */
+static cog_pump *new_pump(cog_batch *batch, const struct job *job)
+{
+    cog_place *place = job->place ? job->place : cog_place_open(job->fd, !batch->is_put);
+    cog_pump *pump = place
+        ? cog_pump_new(0, 0, place, batch->blocks, batch->block_size, 0, 0, 0, -1) : NULL;
+    int reason = errno;
+
+    if (place && place != job->place)
+    {
+        cog_place_close(place);
+    }
+    errno = reason;
+    return pump;
+}
+
 /* Begins a transfer.  Whatever goes wrong is told like any other end of it. */
-static void begin(cog_batch *batch, struct job job)
+static void begin(cog_batch *batch, const struct job *job)
 {
     globus_result_t result;
     int late;
-    cog_pump *pump = cog_pump_new(
-        batch->token, job.fd, batch->blocks, batch->block_size, 0, 0, -1);
+    cog_pump *pump = new_pump(batch, job);
 
     if (!pump)
     {
@@ -231,20 +276,20 @@ static void begin(cog_batch *batch, struct job job)
         batch->halted = 1;
         pthread_cond_broadcast(&batch->changed);
         pthread_mutex_unlock(&batch->lock);
-        tell(batch, job.number, reason, 0, NULL);
+        tell(batch, job->number, reason, 0, NULL);
         return;
     }
-    cog_pump_report_to(pump, batch, job.number);
+    cog_pump_report_to(pump, on_pump, batch, job->number);
     pthread_mutex_lock(&batch->lock);
     batch->pump = pump;
-    batch->number = job.number;
+    batch->number = job->number;
     pthread_mutex_unlock(&batch->lock);
     result = batch->is_put
-        ? globus_ftp_client_put(batch->handle, job.url, batch->attr, NULL, cog_on_pump_complete, pump)
-        : globus_ftp_client_get(batch->handle, job.url, batch->attr, NULL, cog_on_pump_complete, pump);
+        ? globus_ftp_client_put(batch->handle, job->url, batch->attr, NULL, cog_on_pump_complete, pump)
+        : globus_ftp_client_get(batch->handle, job->url, batch->attr, NULL, cog_on_pump_complete, pump);
     if (result != GLOBUS_SUCCESS)
     {
-        cog_batch_ended(batch, pump, job.number, 0, globus_error_get(result));
+        ended(batch, pump, job->number, 0, globus_error_get(result));
     }
     else if (batch->is_put)
     {
@@ -259,11 +304,7 @@ static void begin(cog_batch *batch, struct job job)
     pthread_mutex_unlock(&batch->lock);
     if (late)       /* stopped while this one was begun: whoever stopped it could not abort it yet */
     {
-        result = globus_ftp_client_abort(batch->handle);
-        if (result != GLOBUS_SUCCESS)
-        {
-            globus_object_free(globus_error_get(result));
-        }
+        ask_for_abort(batch, job->number, ECANCELED);
     }
 }
 
@@ -292,8 +333,8 @@ static void begin_next(cog_batch *batch, int idle)
         batch->busy = 1;
         pthread_cond_broadcast(&batch->changed);
         pthread_mutex_unlock(&batch->lock);
-        begin(batch, job);
-        free(job.url);
+        begin(batch, &job);
+        free_job(&job);
         pthread_mutex_lock(&batch->lock);
     }
     batch->beginning = 0;

@@ -65,6 +65,38 @@ void cog_copy_free_performance(void *taken)
     globus_gass_copy_register_performance_cb(&handle, NULL, NULL);
 }
 
+/* Whether it has been destroyed; not while something runs in it. */
+static int destroy_ftp(globus_ftp_client_handle_t *handle)
+{
+    globus_result_t result = *handle ? globus_ftp_client_handle_destroy(handle) : GLOBUS_SUCCESS;
+
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));
+    }
+    return result == GLOBUS_SUCCESS;
+}
+
+/*
+ * globus_gass_copy_handle_destroy(), but for the locks of the state, which need no destroying.  A copy
+ * that failed may have left one held, and the library ends the process when it destroys that.
+ */
+int cog_copy_free(globus_gass_copy_handle_t *handle)
+{
+    if (!destroy_ftp(&handle->ftp_handle_2) || !destroy_ftp(&handle->ftp_handle))
+    {
+        return 0;
+    }
+    if (handle->err)
+    {
+        globus_object_free(handle->err);
+        handle->err = NULL;
+    }
+    free(handle->state);
+    handle->state = NULL;
+    return 1;
+}
+
 /* --- the watch ------------------------------------------------------------------------------- */
 
 /*
@@ -80,6 +112,7 @@ struct cog_copy_watch
     _Atomic int64_t            end;                 /* of the block furthest on */
     _Atomic int64_t            stripe[STRIPES];     /* told by the servers of a third-party copy */
     _Atomic int                copying;
+    _Atomic int                starting;            /* the call that starts it has not returned */
     pthread_mutex_t            lock;
     char                      *fault_url;           /* under lock */
 };
@@ -127,6 +160,28 @@ static void watch_fault(
 }
 
 /*
+ * The end of a GridFTP operation that comes before the call that started the copy has returned, as
+ * when a connection is refused at once.  That call goes on to read, and holds a lock of the state in
+ * doing so; the end frees the state with the lock, which ends the process (GCT 6.2:
+ * globus_l_gass_copy_read_from_queue, globus_l_gass_copy_target_destroy).  So the end waits.  But not
+ * where that call itself has failed: then it waits for the end, and has taken the callback back.
+ */
+static void wait_for_start(cog_copy_watch *watch)
+{
+    struct timespec look = { .tv_nsec = 50 * 1000 };
+    int i;
+
+    for (i = 0; atomic_load(&watch->starting) && watch->handle->user_callback; i++)
+    {
+        if (i == 200)   /* it looks up a name, perhaps */
+        {
+            globus_thread_blocking_will_block();
+        }
+        nanosleep(&look, NULL);
+    }
+}
+
+/*
  * The end of a get into a file.  The library completes the copy twice, and crashes, when the last
  * write and the end of the get come at one time (globus_l_gass_copy_write_from_queue sets its mark
  * before it lets the other one look).  So the end is held back until that write is long through.
@@ -140,6 +195,7 @@ static void watch_complete(
 
     (void) plugin;
     (void) handle;
+    wait_for_start(watch);
     pthread_mutex_lock(&watch->lock);
     failed = watch->fault_url != NULL;
     pthread_mutex_unlock(&watch->lock);
@@ -292,7 +348,13 @@ void cog_copy_watch_begin(cog_copy_watch *watch, int copying)
     free(watch->fault_url);
     watch->fault_url = NULL;
     pthread_mutex_unlock(&watch->lock);
+    atomic_store(&watch->starting, copying != COG_COPY_NOTHING);
     atomic_store(&watch->copying, copying);
+}
+
+void cog_copy_watch_started(cog_copy_watch *watch)
+{
+    atomic_store(&watch->starting, 0);
 }
 
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch)
@@ -434,4 +496,129 @@ globus_result_t cog_glob_expand(
     flush_entries(&glob);
     free(glob.text);
     return result;
+}
+
+/* --- a directory of a server ------------------------------------------------------------------ */
+
+/*
+ * The library lists one into memory, and copies the names in it to where they may not fit
+ * (globus_l_gass_copy_glob_parse_ftp_list: 4096 bytes for a URL, whatever a server sends).  So the
+ * text of the list is handed over as it comes, piece by piece, for Python to read.
+ */
+typedef struct listing
+{
+    pthread_mutex_t  lock;
+    pthread_cond_t   changed;
+    int              done, came;    /* the list has ended; a block is there */
+    int              last;          /* and no other follows */
+    size_t           length;
+    globus_object_t *error;
+}
+listing;
+
+static void on_list_end(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error)
+{
+    listing *list = arg;
+
+    (void) handle;
+    pthread_mutex_lock(&list->lock);
+    list->error = error ? globus_object_copy(error) : NULL;
+    list->done = 1;
+    pthread_cond_signal(&list->changed);
+    pthread_mutex_unlock(&list->lock);
+}
+
+static void on_list_block(
+    void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error, globus_byte_t *buffer,
+    globus_size_t length, globus_off_t offset, globus_bool_t eof)
+{
+    listing *list = arg;
+
+    (void) handle, (void) buffer, (void) offset;    /* one at a time, in stream mode */
+    pthread_mutex_lock(&list->lock);
+    list->length = error ? 0 : length;
+    list->last = error || eof;
+    list->came = 1;
+    pthread_cond_signal(&list->changed);
+    pthread_mutex_unlock(&list->lock);
+}
+
+static void wait_until(listing *list, const int *happened)
+{
+    pthread_mutex_lock(&list->lock);
+    while (!*happened)
+    {
+        pthread_cond_wait(&list->changed, &list->lock);
+    }
+    pthread_mutex_unlock(&list->lock);
+}
+
+/* Takes a block and hands it over; whether another one follows. */
+static int take_block(
+    listing *list, struct glob *glob, globus_ftp_client_handle_t *handle, int form)
+{
+    cog_event event = { .token = glob->token, .kind = COG_EVENT_QUESTION, .b = form,
+                        .text = malloc(BATCH) };
+    globus_result_t result;
+
+    if (!event.text)
+    {
+        globus_ftp_client_abort(handle);
+        return 0;
+    }
+    list->came = 0;
+    result = globus_ftp_client_register_read(
+        handle, (globus_byte_t *) event.text, BATCH, on_list_block, list);
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));   /* the end of the list tells why */
+        free(event.text);
+        return 0;
+    }
+    wait_until(list, &list->came);
+    event.a = (int64_t) list->length;
+    if (!list->length || glob->stopped)
+    {
+        free(event.text);
+    }
+    else if (!cog_ask(&event, 0, INT_MAX, NULL))
+    {
+        glob->stopped = 1;
+    }
+    return !list->last;
+}
+
+static globus_object_t *list_by(
+    struct glob *glob, globus_ftp_client_handle_t *handle, const char *url,
+    globus_ftp_client_operationattr_t *attr, int form)
+{
+    listing list = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+    globus_result_t result = form == COG_LIST_FACTS
+        ? globus_ftp_client_machine_list(handle, url, attr, on_list_end, &list)
+        : globus_ftp_client_verbose_list(handle, url, attr, on_list_end, &list);
+
+    if (result != GLOBUS_SUCCESS)
+    {
+        return globus_error_get(result);
+    }
+    while (take_block(&list, glob, handle, form))
+    {
+    }
+    wait_until(&list, &list.done);
+    return list.error;
+}
+
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url, globus_gass_copy_attr_t *attr)
+{
+    struct glob glob = { .token = token };
+    globus_object_t *error = list_by(
+        &glob, &handle->ftp_handle, url, attr->ftp_attr, COG_LIST_FACTS);
+
+    if (error && cog_ftp_is_unknown(error))
+    {
+        globus_object_free(error);
+        error = list_by(&glob, &handle->ftp_handle, url, attr->ftp_attr, COG_LIST_LONG);
+    }
+    return error ? globus_error_put(error) : GLOBUS_SUCCESS;
 }

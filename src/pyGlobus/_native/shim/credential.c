@@ -4,6 +4,8 @@
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,16 @@ globus_result_t cog_cred_read_key(
     return result;
 }
 
+/* Whether it has gone well; what has not is forgotten. */
+static int went_well(globus_result_t result)
+{
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));
+    }
+    return result == GLOBUS_SUCCESS;
+}
+
 static int64_t seconds_of(const ASN1_TIME *when)
 {
     struct tm broken;
@@ -50,11 +62,12 @@ int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *deta
     X509 *certificate = NULL;
     STACK_OF(X509) *chain = NULL;
     PROXY_CERT_INFO_EXTENSION *info;
-    EVP_PKEY *key;
+    EVP_PKEY *key, *own = NULL;
 
     memset(details, 0, sizeof *details);
     details->path_length = -1;
-    if (globus_gsi_cred_get_cert(handle, &certificate) != GLOBUS_SUCCESS || !certificate)
+    details->key_belongs = -1;
+    if (!went_well(globus_gsi_cred_get_cert(handle, &certificate)) || !certificate)
     {
         return 0;
     }
@@ -74,6 +87,13 @@ int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *deta
         }
         strncpy(details->key_type, name, sizeof details->key_type - 1);
     }
+    strncpy(details->signature, OBJ_nid2ln(X509_get_signature_nid(certificate)),
+            sizeof details->signature - 1);
+    if (went_well(globus_gsi_cred_get_key(handle, &own)) && own)
+    {
+        details->key_belongs = X509_check_private_key(certificate, own) == 1;
+        EVP_PKEY_free(own);
+    }
     info = X509_get_ext_d2i(certificate, NID_proxyCertInfo, NULL, NULL);
     if (info)
     {
@@ -85,7 +105,7 @@ int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *deta
                     info->proxyPolicy->policyLanguage, 1);
         PROXY_CERT_INFO_EXTENSION_free(info);
     }
-    if (globus_gsi_cred_get_cert_chain(handle, &chain) == GLOBUS_SUCCESS && chain)
+    if (went_well(globus_gsi_cred_get_cert_chain(handle, &chain)) && chain)
     {
         details->chain_length = sk_X509_num(chain);
         sk_X509_pop_free(chain, X509_free);
@@ -93,6 +113,107 @@ int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *deta
     X509_free(certificate);
     ERR_clear_error();
     return 1;
+}
+
+static globus_result_t take_over(
+    globus_gsi_cred_handle_t handle, X509 *certificate, EVP_PKEY *key, STACK_OF(X509) *others)
+{
+    globus_result_t result = globus_gsi_cred_set_cert(handle, certificate);
+
+    if (result == GLOBUS_SUCCESS)
+    {
+        result = globus_gsi_cred_set_key(handle, key);
+    }
+    if (result == GLOBUS_SUCCESS && others && sk_X509_num(others) > 0)
+    {
+        result = globus_gsi_cred_set_cert_chain(handle, others);
+    }
+    return result;
+}
+
+/* GCT has a reader of its own, which asks for the passphrase on the terminal itself. */
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase)
+{
+    PKCS12 *file = d2i_PKCS12(NULL, &data, (long) length);
+    EVP_PKEY *key = NULL;
+    X509 *certificate = NULL;
+    STACK_OF(X509) *others = NULL;
+    int status;
+
+    if (!file)
+    {
+        status = COG_PKCS12_OTHER;
+    }
+    else if (!PKCS12_parse(file, passphrase, &key, &certificate, &others))
+    {
+        unsigned long error = ERR_peek_last_error();
+        status = ERR_GET_LIB(error) == ERR_LIB_PKCS12
+            && ERR_GET_REASON(error) == PKCS12_R_MAC_VERIFY_FAILURE
+            ? COG_PKCS12_WRONG_PASSPHRASE : COG_PKCS12_UNSUPPORTED;
+    }
+    else if (!certificate || !key)
+    {
+        status = COG_PKCS12_INCOMPLETE;
+    }
+    else
+    {
+        status = went_well(take_over(handle, certificate, key, others)) ? COG_PKCS12_READ
+                                                                        : COG_PKCS12_UNSUPPORTED;
+    }
+    PKCS12_free(file);
+    EVP_PKEY_free(key);
+    X509_free(certificate);
+    sk_X509_pop_free(others, X509_free);
+    ERR_clear_error();
+    return status;
+}
+
+static const char *refusal(SSL_CTX *context, globus_gsi_cred_handle_t handle, int *place)
+{
+    X509 *certificate = NULL;
+    STACK_OF(X509) *chain = NULL;
+    EVP_PKEY *key = NULL;
+    int i, taken;
+
+    *place = 0;
+    taken = went_well(globus_gsi_cred_get_cert(handle, &certificate)) && certificate
+        && SSL_CTX_use_certificate(context, certificate) == 1;
+    if (taken && went_well(globus_gsi_cred_get_cert_chain(handle, &chain)) && chain)
+    {
+        for (i = 0; i < sk_X509_num(chain) && taken; i++)
+        {
+            *place = i + 1;
+            taken = (int) SSL_CTX_add1_chain_cert(context, sk_X509_value(chain, i));
+        }
+    }
+    if (taken && went_well(globus_gsi_cred_get_key(handle, &key)) && key)
+    {
+        *place = -1;
+        taken = SSL_CTX_use_PrivateKey(context, key);
+    }
+    X509_free(certificate);
+    sk_X509_pop_free(chain, X509_free);
+    EVP_PKEY_free(key);
+    return taken == 1 ? NULL : ERR_reason_error_string(ERR_peek_last_error());
+}
+
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place)
+{
+    SSL_CTX *context;
+    const char *reason;
+
+    ERR_clear_error();
+    context = SSL_CTX_new(TLS_method());
+    if (!context)
+    {
+        return NULL;
+    }
+    reason = refusal(context, handle, place);
+    SSL_CTX_free(context);
+    ERR_clear_error();
+    return reason;
 }
 
 OM_uint32 cog_cred_to_gss(

@@ -90,12 +90,16 @@ static void clear(struct list *list)
 cog_pipeline *cog_pipeline_new(cog_token token)
 {
     cog_pipeline *pipeline = calloc(1, sizeof *pipeline);
+    pthread_condattr_t attributes;
 
     if (pipeline)
     {
         pipeline->token = token;
         pthread_mutex_init(&pipeline->lock, NULL);
-        pthread_cond_init(&pipeline->changed, NULL);
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);    /* the other one may be set */
+        pthread_cond_init(&pipeline->changed, &attributes);
+        pthread_condattr_destroy(&attributes);
     }
     return pipeline;
 }
@@ -249,7 +253,7 @@ void cog_on_pipeline(
     pthread_mutex_lock(&pipeline->lock);
     if (pipeline->running && !pipeline->store.first && !pipeline->ended)
     {
-        clock_gettime(CLOCK_REALTIME, &limit);
+        clock_gettime(CLOCK_MONOTONIC, &limit);
         limit.tv_nsec += PATIENCE_NS;
         limit.tv_sec += limit.tv_nsec / 1000000000;
         limit.tv_nsec %= 1000000000;

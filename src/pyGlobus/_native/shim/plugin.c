@@ -47,24 +47,6 @@ void cog_plugin_set_owner(int64_t owner)
 
 /* --- what is copied ---------------------------------------------------------------------------- */
 
-/* The URL without its password, by reference: writes at most strlen(url) + 4 bytes. */
-static char *put_url(char *end, const char *url)
-{
-    const char *host = strstr(url, "://"), *path, *at, *colon;
-
-    host = host ? host + 3 : url;
-    path = strchrnul(host, '/');
-    at = memrchr(host, '@', (size_t) (path - host));
-    colon = at ? memchr(host, ':', (size_t) (at - host)) : NULL;
-    if (!colon)
-    {
-        return stpcpy(end, url);
-    }
-    end = mempcpy(end, url, (size_t) (colon + 1 - url));
-    end = stpcpy(end, "...");
-    return stpcpy(end, at);
-}
-
 /* What of a line may be shown: all, or as far as the word after which the secret begins. */
 static size_t harmless(const char *line)
 {
@@ -85,27 +67,19 @@ static size_t harmless(const char *line)
     return data ? (size_t) (data + 5 - line) : strlen(line);
 }
 
-static char *put_line(char *end, const char *line)
+/* URL RS text; either may be NULL.  RS occurs in neither, as both come from lines of text.
+   Python hides passwords of URLs: no second function here decides what they are. */
+static char *packed(const char *url, const char *text, int is_url)
 {
-    size_t shown = harmless(line);
-
-    end = mempcpy(end, line, shown);
-    return line[shown] ? stpcpy(end, "...") : stpcpy(end, "");
-}
-
-/* URL RS text; either may be NULL.  RS occurs in neither, as both come from lines of text. */
-static char *packed(const char *url, const char *text, char *(*put)(char *, const char *))
-{
-    char *memory, *end;
+    char *memory;
+    size_t shown;
 
     url = url ? url : "";
     text = text ? text : "";
-    memory = malloc(strlen(url) + strlen(text) + 16);
-    if (memory)
+    shown = is_url ? strlen(text) : harmless(text);
+    if (asprintf(&memory, "%s\x1e%.*s%s", url, (int) shown, text, text[shown] ? "..." : "") < 0)
     {
-        end = put_url(memory, url);
-        *end++ = '\x1e';
-        put(end, text);
+        memory = NULL;
     }
     return memory;
 }
@@ -236,19 +210,19 @@ static void read_marker(copy *self, const char *reply)
 static void connects(NOTIFIED, const char *url)
 {
     (void) plugin, (void) handle;
-    post(specific, COG_PLUGIN_CONNECT, packed(url, NULL, put_line), NULL, 0, 0, 0);
+    post(specific, COG_PLUGIN_CONNECT, packed(url, NULL, 0), NULL, 0, 0, 0);
 }
 
 static void authenticates(NOTIFIED, const char *url, const globus_ftp_control_auth_info_t *auth)
 {
     (void) plugin, (void) handle;
-    post(specific, COG_PLUGIN_AUTHENTICATE, packed(url, auth ? auth->user : NULL, put_line), NULL, 0, 0, 0);
+    post(specific, COG_PLUGIN_AUTHENTICATE, packed(url, auth ? auth->user : NULL, 0), NULL, 0, 0, 0);
 }
 
 static void commands(NOTIFIED, const char *url, const char *command)
 {
     (void) plugin, (void) handle;
-    post(specific, COG_PLUGIN_COMMAND, packed(url, command, put_line), NULL, 0, 0, 0);
+    post(specific, COG_PLUGIN_COMMAND, packed(url, command, 0), NULL, 0, 0, 0);
 }
 
 static void responds(
@@ -262,11 +236,11 @@ static void responds(
     (void) plugin, (void) handle;
     if (wants(self, COG_PLUGIN_RESPONSE))
     {
-        post(self, COG_PLUGIN_RESPONSE, packed(url, text, put_line), error, code, 0, 0);
+        post(self, COG_PLUGIN_RESPONSE, packed(url, text, 0), error, code, 0, 0);
     }
     if (code == 112 && wants(self, COG_PLUGIN_PERFORMANCE) && !self->by_data)
     {
-        post(self, COG_PLUGIN_PERFORMANCE, packed(url, text, put_line), NULL, 0, now(), 0);
+        post(self, COG_PLUGIN_PERFORMANCE, packed(url, text, 0), NULL, 0, now(), 0);
     }
     if (code == 111 && wants(self, COG_PLUGIN_MARKER) && !self->marks_by_data)
     {
@@ -277,7 +251,7 @@ static void responds(
 static void faults(NOTIFIED, const char *url, globus_object_t *error)
 {
     (void) plugin, (void) handle;
-    post(specific, COG_PLUGIN_FAULT, packed(url, NULL, put_line), error, 0, 0, 0);
+    post(specific, COG_PLUGIN_FAULT, packed(url, NULL, 0), error, 0, 0, 0);
 }
 
 static void aborts(NOTIFIED)
@@ -346,11 +320,11 @@ static void data(
 
 static void began(
     void *specific, int code, const char *url, const char *text, int64_t a, int64_t b, int restart,
-    char *(*put)(char *, const char *))
+    int is_url)
 {
     if (wants(specific, code))
     {
-        post(specific, code, packed(url, text, put), NULL, a, b, restart);
+        post(specific, code, packed(url, text, is_url), NULL, a, b, restart);
     }
 }
 
@@ -358,7 +332,7 @@ static void began(
     static void name(NOTIFIED, const char *url, ATTR attr, globus_bool_t restart)                  \
     {                                                                                              \
         (void) plugin, (void) handle, (void) attr;                                                 \
-        began(specific, code, url, NULL, 0, 0, restart, put_line);                                 \
+        began(specific, code, url, NULL, 0, 0, restart, 0);                                         \
     }
 
 OPERATION(deletes, COG_PLUGIN_DELETE)
@@ -378,7 +352,7 @@ static void gets(NOTIFIED, const char *url, ATTR attr, globus_bool_t restart)
 {
     (void) plugin, (void) handle, (void) attr;
     begin(specific, 1, 1);
-    began(specific, COG_PLUGIN_GET, url, NULL, 0, 0, restart, put_line);
+    began(specific, COG_PLUGIN_GET, url, NULL, 0, 0, restart, 0);
 }
 
 static void puts_file(NOTIFIED, const char *url, ATTR attr, globus_bool_t restart)
@@ -392,7 +366,7 @@ static void puts_file(NOTIFIED, const char *url, ATTR attr, globus_bool_t restar
     }
     /* what has left us need not have arrived: in extended block mode the server tells */
     begin(specific, mode != GLOBUS_FTP_CONTROL_MODE_EXTENDED_BLOCK, 0);
-    began(specific, COG_PLUGIN_PUT, url, NULL, 0, 0, restart, put_line);
+    began(specific, COG_PLUGIN_PUT, url, NULL, 0, 0, restart, 0);
 }
 
 static void transfers(
@@ -401,33 +375,33 @@ static void transfers(
 {
     (void) plugin, (void) handle, (void) source_attr, (void) dest_attr;
     begin(specific, 0, 0);
-    began(specific, COG_PLUGIN_TRANSFER, source, dest, 0, 0, restart, put_url);
+    began(specific, COG_PLUGIN_TRANSFER, source, dest, 0, 0, restart, 1);
 }
 
 static void moves(
     NOTIFIED, const char *source, const char *dest, ATTR attr, globus_bool_t restart)
 {
     (void) plugin, (void) handle, (void) attr;
-    began(specific, COG_PLUGIN_MOVE, source, dest, 0, 0, restart, put_url);
+    began(specific, COG_PLUGIN_MOVE, source, dest, 0, 0, restart, 1);
 }
 
 static void links(NOTIFIED, const char *url, const char *link, ATTR attr, globus_bool_t restart)
 {
     (void) plugin, (void) handle, (void) attr;
-    began(specific, COG_PLUGIN_SYMLINK, url, link, 0, 0, restart, put_url);
+    began(specific, COG_PLUGIN_SYMLINK, url, link, 0, 0, restart, 1);
 }
 
 static void changes_mode(NOTIFIED, const char *url, int mode, ATTR attr, globus_bool_t restart)
 {
     (void) plugin, (void) handle, (void) attr;
-    began(specific, COG_PLUGIN_CHMOD, url, NULL, mode, 0, restart, put_line);
+    began(specific, COG_PLUGIN_CHMOD, url, NULL, mode, 0, restart, 0);
 }
 
 static void changes_group(
     NOTIFIED, const char *url, const char *group, ATTR attr, globus_bool_t restart)
 {
     (void) plugin, (void) handle, (void) attr;
-    began(specific, COG_PLUGIN_CHGRP, url, group, 0, 0, restart, put_line);
+    began(specific, COG_PLUGIN_CHGRP, url, group, 0, 0, restart, 0);
 }
 
 static void changes_time(
@@ -436,7 +410,7 @@ static void changes_time(
     struct tm time = *when;
 
     (void) plugin, (void) handle, (void) attr;
-    began(specific, COG_PLUGIN_UTIME, url, NULL, timegm(&time), 0, restart, put_line);
+    began(specific, COG_PLUGIN_UTIME, url, NULL, timegm(&time), 0, restart, 0);
 }
 
 static void asks_checksum(
@@ -444,7 +418,7 @@ static void asks_checksum(
     ATTR attr, globus_bool_t restart)
 {
     (void) plugin, (void) handle, (void) attr;
-    began(specific, COG_PLUGIN_CKSM, url, algorithm, offset, length, restart, put_line);
+    began(specific, COG_PLUGIN_CKSM, url, algorithm, offset, length, restart, 0);
 }
 
 /* --- the plugin itself ------------------------------------------------------------------------- */

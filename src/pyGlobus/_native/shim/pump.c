@@ -1,72 +1,52 @@
 /*
- * The pump: bulk data between a file descriptor and a GridFTP transfer, without Python per block.
+ * The pump: bulk data between a place on this machine and a GridFTP transfer, without Python per
+ * block.  This file knows when it begins and when it is over.  The blocks are moved by file.c, in
+ * Globus' callbacks, or by stream.c, on a thread of the pump's own: a pipe may keep one waiting.
  *
- * Python starts the transfer with cog_on_pump_complete and the pump as its argument, then calls
- * cog_pump_start_get() or _put().  From then on each data callback moves a block and hands its
- * buffer back to Globus.  One event, COG_EVENT_PUMP, tells that the transfer is complete *and*
- * that Globus holds none of our buffers any more; then Python frees the pump.
+ * Whoever owns the pump (Python, or batch.c) starts the transfer with cog_on_pump_complete and the
+ * pump as its argument, then calls cog_pump_start_get() or _put(); neither waits for anything.  From
+ * then on each data callback moves a block and hands its buffer back to Globus.
+ *
+ *      new ---> running ---> completed ---> told ---> gone
+ *                  |             ^
+ *                  +--> failed --+
+ *
+ * running      until Globus calls the completion, however the transfer has ended.  Meanwhile
+ * failed       the disk is full, the pipe is broken, ...: nothing more is moved, and the owner is
+ *              asked to abort the transfer (it knows when that is safe), so that it completes.
+ * completed    nothing more is begun.  The owner is told of the end, once, when
+ *                - nobody is `inside`: the starter, callbacks, the thread of stream.c; and
+ *                - no block is `lent`: Globus has given all of them back, or has lost them.
+ * told         nobody uses the place any more.  The owner frees the pump; that is done when
+ *              no block is lent and no timer runs, either.
+ *
+ * A block that is registered while Globus fails a put goes into a queue that is not looked at again
+ * (GCT 6.2: globus_l_ftp_client_connection_error() empties it, then lets the callbacks of the blocks
+ * under way end the transfer).  It never comes back, and is not touched either until another
+ * operation begins on the handle, which after a failure is never.  So what is missing a second after
+ * a transfer has failed no longer keeps the owner from being told; its memory is kept all the same.
  */
 #define _GNU_SOURCE
-#include "shim.h"
-#include "spans.h"
+#include "pump.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-struct cog_pump
-{
-    cog_token           token;
-    cog_batch          *batch;          /* that is told of the end, instead of Python */
-    int64_t             number;         /* what the batch calls it */
-    int                 fd;             /* our own copy of the descriptor */
-    int                 seekable, is_pipe;
-    int                 blocks;
-    size_t              block_size;
-    int64_t             base;           /* of the file: where offset 0 of the transfer lies */
-    int64_t             first;          /* where the transfer begins */
-    int64_t             end;            /* of a put: the offset to stop before, or -1 */
-    globus_byte_t      *memory;
+#define LOST_AFTER 1    /* seconds */
 
-    pthread_mutex_t     order;          /* held while a block is read and handed over */
-    int64_t             position;       /* the next offset: of a put, or of a get into a pipe */
-
-    pthread_mutex_t     lock;           /* guards what follows; never held across a Globus call */
-    int                 holds;          /* buffers that Globus has, and our own while we start */
-    int                 completed, finished, aborted;
-    struct timespec     ended;          /* when it was completed */
-    globus_object_t    *error;
-    globus_byte_t      *doubtful;       /* of a get: a block that may be nobody's, see is_doubtful() */
-    size_t              doubtful_length;
-    int64_t             doubtful_offset;
-    cog_spans           written;        /* of a get: what is in the file */
-
-    _Atomic int         all_out;        /* of a get: every block has been given to Globus once */
-    _Atomic int         stopped;
-    _Atomic int         waiting;        /* for the other end of a pipe */
-    _Atomic int         eof;
-    _Atomic int         local_errno;
-    _Atomic int64_t     bytes;
-};
-
-/* How long a callback waits for a pipe before it lets others go on, in milliseconds. */
-#define PATIENCE 2
+/* --- memory ------------------------------------------------------------------------------------- */
 
 /* The memory of the last pumps that ended, for the next ones: malloc would map and unmap it every
  * time (its adaptive threshold never learns from aligned blocks), which costs a small file a tenth
  * of its time. */
 #define SPARES 4
+#define SPARE_BYTES (8 << 20)       /* of them all */
 static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct { globus_byte_t *memory; size_t size; } spares[SPARES];     /* under spare_lock */
+static size_t spare_bytes;                                                /* likewise */
 
 static globus_byte_t *take_memory(size_t size)
 {
@@ -79,6 +59,7 @@ static globus_byte_t *take_memory(size_t size)
         {
             memory = spares[i].memory;
             spares[i].memory = NULL;
+            spare_bytes -= size;
         }
     }
     pthread_mutex_unlock(&spare_lock);
@@ -90,10 +71,11 @@ static void give_memory(globus_byte_t *memory, size_t size)
     pthread_mutex_lock(&spare_lock);
     for (int i = 0; i < SPARES && memory; i++)
     {
-        if (!spares[i].memory)
+        if (!spares[i].memory && spare_bytes + size <= SPARE_BYTES)
         {
             spares[i].memory = memory;
             spares[i].size = size;
+            spare_bytes += size;
             memory = NULL;
         }
     }
@@ -101,75 +83,294 @@ static void give_memory(globus_byte_t *memory, size_t size)
     free(memory);
 }
 
+/* --- from the first to the last ----------------------------------------------------------------- */
+
+/* A pump of Python's own posts events. */
+static void post(void *owner, cog_pump *pump, int64_t number, const cog_event *event)
+{
+    cog_event posted = *event;
+
+    (void) owner, (void) number;
+    posted.token = event->kind == COG_EVENT_PUMP ? pump->token : pump->news;
+    cog_post(&posted);
+}
+
+static cog_pump *no_room(cog_pump *pump, int reason)
+{
+    if (pump && pump->wake >= 0)
+    {
+        close(pump->wake);
+    }
+    free(pump);
+    errno = reason;
+    return NULL;
+}
+
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first,
-    int64_t end)
+    cog_token token, cog_token news, cog_place *place, int blocks, size_t block_size, int64_t base,
+    int64_t lowest, int64_t first, int64_t end)
 {
     cog_pump *pump = calloc(1, sizeof *pump);
-    struct stat status;
-    int saved;
+    size_t length;
 
     if (!pump)
     {
-        return NULL;
+        return no_room(pump, ENOMEM);
     }
+    pump->report = post;
     pump->token = token;
+    pump->news = news;
+    pump->place = place;
+    pump->is_stream = cog_place_is_stream(place);
+    pump->blocks = blocks < MOST_BLOCKS ? blocks : MOST_BLOCKS;
     pump->block_size = block_size;
     pump->base = base;
-    pump->first = first;
+    pump->lowest = lowest;
+    pump->first = pump->position = first;
     pump->end = end;
-    pump->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (pump->fd < 0)
+    pump->owned = 1;
+    pump->inside = 1;           /* the starter */
+    pump->wake = pump->is_stream ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    if (pump->is_stream && pump->wake < 0)
     {
-        saved = errno;
-        free(pump);
-        errno = saved;
-        return NULL;
+        return no_room(pump, errno);
     }
-    pump->seekable = lseek(pump->fd, 0, SEEK_CUR) >= 0;
-    pump->is_pipe = fstat(pump->fd, &status) == 0 && S_ISFIFO(status.st_mode);
-    if (pump->is_pipe)
+    if (!pump->is_stream && !cog_place_data(place, &length))
     {
-        fcntl(pump->fd, F_SETPIPE_SZ, 1 << 20);     /* fewer turns; where it is allowed */
+        pump->memory = take_memory((size_t) pump->blocks * block_size);
+        if (!pump->memory)
+        {
+            return no_room(pump, ENOMEM);
+        }
     }
-    /* a pipe takes blocks in their order only: one at a time */
-    pump->blocks = pump->seekable ? blocks : 1;
-    pump->memory = take_memory((size_t) pump->blocks * block_size);
-    if (!pump->memory)
-    {
-        close(pump->fd);
-        free(pump);
-        errno = ENOMEM;
-        return NULL;
-    }
-    pump->position = first;
-    pump->holds = 1;            /* the starter's own, until all is given out */
     pthread_mutex_init(&pump->order, NULL);
     pthread_mutex_init(&pump->lock, NULL);
+    cog_place_use(place);
     return pump;
+}
+
+static void destroy(cog_pump *pump)
+{
+    pthread_mutex_destroy(&pump->order);
+    pthread_mutex_destroy(&pump->lock);
+    if (pump->error)
+    {
+        globus_object_free(pump->error);
+    }
+    if (pump->wake >= 0)
+    {
+        close(pump->wake);
+    }
+    if (pump->memory)
+    {
+        give_memory(pump->memory, (size_t) pump->blocks * pump->block_size);
+    }
+    cog_spans_clear(&pump->written);
+    cog_place_forget(pump->place);
+    free(pump);
+}
+
+void cog_pump_report_to(cog_pump *pump, cog_pump_report report, void *owner, int64_t number)
+{
+    pump->report = report;
+    pump->owner = owner;
+    pump->number = number;
+}
+
+static int is_over_locked(const cog_pump *pump)
+{
+    return pump->completed && !pump->told && !pump->inside
+        && (!pump->lent || (pump->error && pump->overdue));
+}
+
+static int is_gone_locked(const cog_pump *pump)
+{
+    return !pump->owned && !pump->inside && !pump->lent && !pump->timed;
+}
+
+/* Nobody else is inside, and nobody comes in any more. */
+static void tell_the_end(cog_pump *pump)
+{
+    cog_event event = { .kind = COG_EVENT_PUMP };
+
+    if (!pump->error)       /* it has succeeded, and every callback of it has returned */
+    {
+        cog_file_write_kept(pump);
+    }
+    event.code = atomic_load(&pump->local_errno);
+    if (!pump->error && !event.code && pump->is_put && !atomic_load(&pump->eof))
+    {
+        event.code = COG_PUMP_UNFINISHED;
+    }
+    event.a = cog_pump_bytes(pump);
+    event.object = pump->error;
+    pump->error = NULL;
+    cog_place_leave(pump->place);
+    pump->report(pump->owner, pump, pump->number, &event);
+}
+
+/* Unlocks. */
+static void look_for_the_end(cog_pump *pump)
+{
+    int over = is_over_locked(pump), gone;
+
+    if (over)
+    {
+        pump->told = 1;
+        pump->inside++;     /* until it has been told: it may be freed meanwhile */
+        pthread_mutex_unlock(&pump->lock);
+        tell_the_end(pump);
+        pthread_mutex_lock(&pump->lock);
+        pump->inside--;
+    }
+    gone = is_gone_locked(pump);
+    pthread_mutex_unlock(&pump->lock);
+    if (gone)
+    {
+        destroy(pump);
+    }
+}
+
+void cog_pump_enter(cog_pump *pump)
+{
+    pthread_mutex_lock(&pump->lock);
+    pump->inside++;
+    pthread_mutex_unlock(&pump->lock);
+}
+
+void cog_pump_leave(cog_pump *pump)
+{
+    pthread_mutex_lock(&pump->lock);
+    pump->inside--;
+    if (pump->completed && pump->inside == 1)
+    {
+        cog_stream_wake(pump);      /* its thread may be who is left */
+    }
+    look_for_the_end(pump);
 }
 
 void cog_pump_free(cog_pump *pump)
 {
     if (pump)
     {
-        close(pump->fd);
-        pthread_mutex_destroy(&pump->order);
-        pthread_mutex_destroy(&pump->lock);
-        if (pump->error)
+        pthread_mutex_lock(&pump->lock);
+        pump->owned = 0;
+        if (!pump->completed)       /* it was never started: the starter's place is free, too */
         {
-            globus_object_free(pump->error);
+            pump->inside--;
+            cog_place_leave(pump->place);
         }
-        give_memory(pump->memory, (size_t) pump->blocks * pump->block_size);
-        cog_spans_clear(&pump->written);
-        free(pump);
+        look_for_the_end(pump);
     }
 }
 
-static void note_written(cog_pump *pump, int64_t first, int64_t end)
+void cog_pump_lend(cog_pump *pump)
 {
     pthread_mutex_lock(&pump->lock);
-    cog_spans_add(&pump->written, first, end);
+    pump->lent++;
+    pthread_mutex_unlock(&pump->lock);
+}
+
+/* What Globus does not take belongs to a transfer that is over, and whose completion tells why. */
+int cog_pump_taken(cog_pump *pump, globus_result_t result)
+{
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));
+        pthread_mutex_lock(&pump->lock);
+        pump->lent--;
+        pthread_mutex_unlock(&pump->lock);
+    }
+    return result == GLOBUS_SUCCESS;
+}
+
+int cog_pump_back(cog_pump *pump)
+{
+    int told;
+
+    pthread_mutex_lock(&pump->lock);
+    pump->lent--;
+    pump->inside++;
+    told = pump->told;
+    pthread_mutex_unlock(&pump->lock);
+    return !told;
+}
+
+static void on_overdue(void *arg)
+{
+    cog_pump *pump = arg;
+
+    pthread_mutex_lock(&pump->lock);
+    pump->timed = 0;
+    pump->overdue = 1;
+    look_for_the_end(pump);
+}
+
+/* The pump stays until the timer has run, whether or not the blocks come back. */
+static void wait_for_lost_blocks(cog_pump *pump)
+{
+    globus_reltime_t soon;
+    globus_result_t result;
+
+    GlobusTimeReltimeSet(soon, LOST_AFTER, 0);
+    result = globus_callback_register_oneshot(NULL, &soon, on_overdue, pump);
+    if (result != GLOBUS_SUCCESS)
+    {
+        globus_object_free(globus_error_get(result));
+        on_overdue(pump);
+    }
+}
+
+void cog_on_pump_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error)
+{
+    cog_pump *pump = arg;
+    globus_object_t *copy = error ? globus_object_copy(error) : NULL;
+    int missing;
+
+    (void) handle;
+    pthread_mutex_lock(&pump->lock);
+    pump->inside++;
+    pump->completed = 1;
+    pump->error = copy;
+    missing = pump->timed = error && pump->lent;
+    pthread_mutex_unlock(&pump->lock);
+    if (missing)
+    {
+        wait_for_lost_blocks(pump);
+    }
+    cog_stream_wake(pump);
+    cog_pump_leave(pump);
+}
+
+void cog_pump_fail(cog_pump *pump, int reason)
+{
+    cog_event event = { .kind = COG_EVENT_PUMP_FAILED, .code = reason };
+    int none = 0, first;
+
+    atomic_compare_exchange_strong(&pump->local_errno, &none, reason);
+    pthread_mutex_lock(&pump->lock);
+    first = !pump->complained && !pump->completed;
+    pump->complained = 1;
+    pthread_mutex_unlock(&pump->lock);
+    if (first)
+    {
+        pump->report(pump->owner, pump, pump->number, &event);
+    }
+    cog_stream_wake(pump);
+}
+
+void cog_pump_stop(cog_pump *pump)
+{
+    atomic_store(&pump->stopped, 1);
+    cog_stream_wake(pump);
+}
+
+/* --- what can be asked --------------------------------------------------------------------------- */
+
+void cog_pump_note_written(cog_pump *pump, int64_t offset, size_t length)
+{
+    pthread_mutex_lock(&pump->lock);
+    cog_spans_add(&pump->written, offset, offset + (int64_t) length);
     pthread_mutex_unlock(&pump->lock);
 }
 
@@ -183,167 +384,14 @@ char *cog_pump_written(cog_pump *pump)
     return text;
 }
 
+void cog_pump_count(cog_pump *pump, int64_t bytes)
+{
+    atomic_fetch_add_explicit(&pump->bytes, bytes, memory_order_relaxed);
+}
+
 int64_t cog_pump_bytes(const cog_pump *pump)
 {
     return atomic_load_explicit(&pump->bytes, memory_order_relaxed);
-}
-
-void cog_pump_report_to(cog_pump *pump, cog_batch *batch, int64_t number)
-{
-    pump->batch = batch;
-    pump->number = number;
-}
-
-static void finish_locked(cog_pump *pump, cog_event *event)
-{
-    pump->finished = 1;
-    event->code = atomic_load(&pump->local_errno);
-    event->a = cog_pump_bytes(pump);
-    event->object = pump->error;
-    pump->error = NULL;
-}
-
-/* The pump may be freed as soon as this is called. */
-static void tell(cog_pump *pump, const cog_event *event)
-{
-    if (pump->batch)
-    {
-        cog_batch_ended(pump->batch, pump, pump->number, event->code, event->object);
-    }
-    else
-    {
-        cog_post(event);
-    }
-}
-
-static void write_doubtful(cog_pump *pump);
-
-/* Posts the one event when the transfer is complete and no buffer is out any more.  The pump may
- * be freed as soon as this has posted. */
-static void settle(cog_pump *pump, int released, int completed, globus_object_t *error)
-{
-    cog_event event = { .token = pump->token, .kind = COG_EVENT_PUMP };
-    int done;
-
-    pthread_mutex_lock(&pump->lock);
-    pump->holds -= released;
-    if (completed)
-    {
-        pump->completed = 1;
-        clock_gettime(CLOCK_MONOTONIC, &pump->ended);
-        pump->error = error ? globus_object_copy(error) : NULL;
-    }
-    done = pump->completed && pump->holds == 0 && !pump->finished;
-    if (done)
-    {
-        finish_locked(pump, &event);
-    }
-    pthread_mutex_unlock(&pump->lock);
-    if (done)
-    {
-        if (!event.object)      /* it has succeeded, and every callback of it has returned */
-        {
-            write_doubtful(pump);
-            event.code = atomic_load(&pump->local_errno);
-            event.a = cog_pump_bytes(pump);
-        }
-        tell(pump, &event);
-    }
-}
-
-/*
- * A block that is registered while Globus fails a put goes into a queue that is not looked at again
- * (GCT 6.2: globus_l_ftp_client_connection_error() empties it, then lets the callbacks of the blocks
- * under way end the transfer).  It never comes back, but is not touched either until another
- * operation begins on the handle, which after a failure is never.  So what is still missing a while
- * after the transfer has ended is given up.
- */
-#define LOST_AFTER 1    /* seconds */
-
-
-int cog_pump_is_lost(cog_pump *pump, cog_event *event)
-{
-    struct timespec now;
-    int done;
-
-    pthread_mutex_lock(&pump->lock);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    done = pump->completed && pump->error && !pump->finished &&
-        now.tv_sec - pump->ended.tv_sec > LOST_AFTER;
-    if (done)
-    {
-        finish_locked(pump, event);
-    }
-    pthread_mutex_unlock(&pump->lock);
-    return done;
-}
-
-void cog_pump_look(cog_pump *pump)
-{
-    cog_event event = { .token = pump->token, .kind = COG_EVENT_PUMP };
-
-    if (cog_pump_is_lost(pump, &event))
-    {
-        cog_post(&event);
-    }
-}
-
-/* Each buffer holds the pump from before Globus gets it until its callback is about to return.  A
- * callback that hands the buffer on takes another hold for that: the next callback may come, and
- * the transfer end, while the call that handed it over has not returned yet. */
-static void hold(cog_pump *pump)
-{
-    pthread_mutex_lock(&pump->lock);
-    pump->holds++;
-    pthread_mutex_unlock(&pump->lock);
-}
-
-static void release(cog_pump *pump)
-{
-    settle(pump, 1, 0, NULL);
-}
-
-void cog_on_pump_complete(void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error)
-{
-    (void) handle;
-    settle(arg, 0, 1, error);
-}
-
-/* Ends the hold of a buffer that Globus did not take: the transfer is over, and its completion tells
- * why.  The caller has a hold of its own. */
-static void unless_taken(cog_pump *pump, globus_result_t result)
-{
-    if (result != GLOBUS_SUCCESS)
-    {
-        globus_object_free(globus_error_get(result));
-        release(pump);
-    }
-}
-
-/* The local side failed: keep the first reason and tell Globus to stop, once. */
-static void give_up(cog_pump *pump, globus_ftp_client_handle_t *handle, int reason)
-{
-    int none = 0, abort_now;
-    globus_result_t result;
-
-    atomic_compare_exchange_strong(&pump->local_errno, &none, reason);
-    pthread_mutex_lock(&pump->lock);
-    abort_now = !pump->aborted && !pump->completed;
-    pump->aborted = 1;
-    pthread_mutex_unlock(&pump->lock);
-    if (abort_now)
-    {
-        result = globus_ftp_client_abort(handle);
-        if (result != GLOBUS_SUCCESS)       /* it completed in this moment */
-        {
-            globus_object_free(globus_error_get(result));
-        }
-    }
-}
-
-static globus_byte_t *block(cog_pump *pump, int number)
-{
-    return pump->memory + (size_t) number * pump->block_size;
 }
 
 int cog_pump_waits(const cog_pump *pump)
@@ -351,295 +399,41 @@ int cog_pump_waits(const cog_pump *pump)
     return atomic_load(&pump->waiting);
 }
 
-void cog_pump_stop(cog_pump *pump)
-{
-    atomic_store(&pump->stopped, 1);
-}
-
-/* Waits until a pipe, a terminal or a socket can go on; its other end may be in no hurry, and the
- * transfer be stopped meanwhile. */
-static int wait_for(cog_pump *pump, short events)
-{
-    struct pollfd poll_fd = { .fd = pump->fd, .events = events };
-
-    int ready = poll(&poll_fd, 1, PATIENCE) > 0;
-
-    if (!ready)
-    {
-        /* other callbacks need not wait, too: Globus has another thread go on with them */
-        globus_thread_blocking_will_block();
-    }
-    atomic_store(&pump->waiting, !ready);
-    while (!ready && !atomic_load(&pump->stopped) && !atomic_load(&pump->local_errno))
-    {
-        ready = poll(&poll_fd, 1, 200) > 0;
-    }
-    atomic_store(&pump->waiting, 0);
-    return ready ? 0 : ECANCELED;
-}
-
-/* How much a pipe that is ready takes without blocking: all it holds when it is empty, else a page. */
-static size_t pipe_room(cog_pump *pump, size_t length)
-{
-    int unread = 1, size = PIPE_BUF;
-
-    if (ioctl(pump->fd, FIONREAD, &unread) == 0 && unread == 0)
-    {
-        size = fcntl(pump->fd, F_GETPIPE_SZ);
-        size = size < PIPE_BUF ? PIPE_BUF : size;
-    }
-    return length < (size_t) size ? length : (size_t) size;
-}
-
-/* --- get: from the server to the descriptor -------------------------------------------------- */
-
-static int write_block(cog_pump *pump, const globus_byte_t *data, size_t length, int64_t offset)
-{
-    while (length)
-    {
-        ssize_t put;
-        int failed = pump->seekable ? 0 : wait_for(pump, POLLOUT);
-
-        if (failed)
-        {
-            return failed;
-        }
-        put = pump->seekable
-            ? pwrite(pump->fd, data, length, pump->base + offset)
-            : write(pump->fd, data, pump->is_pipe ? pipe_room(pump, length) : length);
-        if (put < 0 && (errno == EINTR || (errno == EAGAIN && !pump->seekable)))
-        {
-            continue;
-        }
-        if (put < 0)
-        {
-            return errno;
-        }
-        data += put;
-        offset += put;
-        length -= (size_t) put;
-    }
-    return 0;
-}
-
-/*
- * While Globus closes a failed transfer in extended block mode, it gives back what was just read as
- * if it lay at the beginning, with the end of the file and without an error (GCT 6.2:
- * globus_l_ftp_eb_read_callback(), state CLOSING).  A file of one block looks just the same, so such
- * a block is kept until the transfer is known to have succeeded.
- */
-static int is_doubtful(
-    const cog_pump *pump, globus_size_t length, globus_off_t offset, globus_bool_t eof)
-{
-    return eof && length && (offset == 0 || offset == pump->first);
-}
-
-/* One is enough: a transfer that gives several does not succeed. */
-static void keep_doubtful(
-    cog_pump *pump, globus_byte_t *buffer, globus_size_t length, globus_off_t offset)
-{
-    pthread_mutex_lock(&pump->lock);
-    if (!pump->doubtful)
-    {
-        pump->doubtful = buffer;
-        pump->doubtful_length = length;
-        pump->doubtful_offset = offset;
-    }
-    pthread_mutex_unlock(&pump->lock);
-}
-
-static int write_here(cog_pump *pump, const globus_byte_t *data, size_t length, int64_t offset)
-{
-    /* blocks come out of order, and a pipe cannot seek */
-    int failed = !pump->seekable && offset != pump->position
-        ? ESPIPE : write_block(pump, data, length, offset);
-
-    if (!failed)
-    {
-        atomic_fetch_add_explicit(&pump->bytes, (int64_t) length, memory_order_relaxed);
-        note_written(pump, offset, offset + (int64_t) length);
-    }
-    return failed;
-}
-
-/* On whatever thread finds the end; nobody else uses the pump any more. */
-static void write_doubtful(cog_pump *pump)
-{
-    int none = 0, failed;
-
-    if (pump->doubtful && !atomic_load(&pump->local_errno))
-    {
-        failed = write_here(pump, pump->doubtful, pump->doubtful_length, pump->doubtful_offset);
-        if (failed)
-        {
-            atomic_compare_exchange_strong(&pump->local_errno, &none, failed);
-        }
-    }
-}
-
-static void read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
-
-static void on_read(
-    void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
-    globus_byte_t *buffer, globus_size_t length, globus_off_t offset, globus_bool_t eof)
-{
-    cog_pump *pump = arg;
-    int failed = 0;
-
-    if (!error && is_doubtful(pump, length, offset, eof))
-    {
-        keep_doubtful(pump, buffer, length, offset);
-    }
-    else if (!error && length && !atomic_load(&pump->local_errno))
-    {
-        failed = write_here(pump, buffer, length, offset);
-        if (failed)
-        {
-            give_up(pump, handle, failed);
-        }
-    }
-    if (!pump->seekable && !pump->doubtful)
-    {
-        pump->position = offset + (int64_t) length;     /* one block, so nobody else is here */
-    }
-    if (eof)
-    {
-        atomic_store(&pump->eof, 1);
-    }
-    if (!error && !atomic_load(&pump->eof) && !atomic_load(&pump->local_errno))
-    {
-        if (!atomic_exchange(&pump->all_out, 1))
-        {
-            for (int i = 1; i < pump->blocks; i++)
-            {
-                read_next(pump, handle, block(pump, i));
-            }
-        }
-        read_next(pump, handle, buffer);
-    }
-    release(pump);
-}
-
-static void read_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer)
-{
-    hold(pump);
-    unless_taken(pump, globus_ftp_client_register_read(
-        handle, buffer, pump->block_size, on_read, pump));
-}
+/* --- the start ----------------------------------------------------------------------------------- */
 
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle)
 {
-    if (fcntl(pump->fd, F_GETFL) & O_APPEND)
+    pump->handle = handle;
+    if (pump->is_stream)
     {
-        pump->seekable = 0;     /* pwrite() would append all the same, in whatever order */
+        /* a stream takes blocks in their order only: one at a time */
         pump->blocks = 1;
+        pump->memory = take_memory(pump->block_size);
     }
-    /* A file of one block is done with this one; the others would only come back empty, each by a
-     * callback of its own.  They follow when this one has come back and there is more. */
-    read_next(pump, handle, block(pump, 0));
-    release(pump);      /* the starter's own hold */
-}
-
-/* --- put: from the descriptor to the server -------------------------------------------------- */
-
-/* How much the next block takes: less than a whole one at the end of a part. */
-static size_t next_size(const cog_pump *pump)
-{
-    int64_t left = pump->end - pump->position;
-
-    return pump->end < 0 || left >= (int64_t) pump->block_size ? pump->block_size
-         : left > 0 ? (size_t) left : 0;
-}
-
-/* Fills `size` bytes unless the file ends.  Returns the length, or -errno. */
-static ssize_t read_block(cog_pump *pump, globus_byte_t *buffer, size_t size)
-{
-    size_t length = 0;
-
-    while (length < size)
+    if (pump->memory)
     {
-        ssize_t got;
-        int failed = pump->seekable ? 0 : wait_for(pump, POLLIN);
-
-        if (failed)
-        {
-            return -failed;
-        }
-        got = pump->seekable
-            ? pread(pump->fd, buffer + length, size - length,
-                    pump->base + pump->position + (int64_t) length)
-            : read(pump->fd, buffer + length, size - length);
-        if (got < 0 && (errno == EINTR || (errno == EAGAIN && !pump->seekable)))
-        {
-            continue;
-        }
-        if (got < 0)
-        {
-            return -errno;
-        }
-        if (got == 0)
-        {
-            break;
-        }
-        length += (size_t) got;
+        /* A file of one block is done with this one; the others would only come back empty, each by
+         * a callback of its own.  They follow when this one has come back and there is more. */
+        cog_file_read_next(pump, pump->memory);
     }
-    return (ssize_t) length;
-}
-
-static void write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer);
-
-static void on_written(
-    void *arg, globus_ftp_client_handle_t *handle, globus_object_t *error,
-    globus_byte_t *buffer, globus_size_t length, globus_off_t offset, globus_bool_t eof)
-{
-    cog_pump *pump = arg;
-
-    (void) offset;
-    if (!error)
+    else
     {
-        atomic_fetch_add_explicit(&pump->bytes, (int64_t) length, memory_order_relaxed);
+        cog_pump_fail(pump, ENOMEM);
     }
-    if (!error && !eof)
-    {
-        write_next(pump, handle, buffer);
-    }
-    release(pump);
-}
-
-static void write_next(cog_pump *pump, globus_ftp_client_handle_t *handle, globus_byte_t *buffer)
-{
-    ssize_t length = 0;
-
-    /* In stream mode the order of the calls is the order of the bytes: read and hand over as one
-     * step, whichever of Globus' threads does it. */
-    pthread_mutex_lock(&pump->order);
-    if (!atomic_load(&pump->eof) && !atomic_load(&pump->local_errno))
-    {
-        length = read_block(pump, buffer, next_size(pump));
-        if (length >= 0)
-        {
-            int64_t offset = pump->position;
-            int eof = (size_t) length < pump->block_size;
-
-            pump->position += length;
-            atomic_store(&pump->eof, eof);
-            hold(pump);
-            unless_taken(pump, globus_ftp_client_register_write(
-                handle, buffer, (globus_size_t) length, offset, eof, on_written, pump));
-        }
-    }
-    pthread_mutex_unlock(&pump->order);
-    if (length < 0)
-    {
-        give_up(pump, handle, (int) -length);
-    }
+    cog_pump_leave(pump);       /* the starter */
 }
 
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle)
 {
-    for (int i = 0; i < pump->blocks; i++)
+    pump->handle = handle;
+    pump->is_put = 1;
+    if (pump->is_stream)
     {
-        write_next(pump, handle, block(pump, i));
+        cog_stream_put(pump);
     }
-    release(pump);      /* the starter's own hold */
+    else
+    {
+        cog_file_put(pump);
+    }
+    cog_pump_leave(pump);       /* the starter */
 }

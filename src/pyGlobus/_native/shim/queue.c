@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "queue.h"
 
+#include "signals.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -241,6 +243,7 @@ drop:
 int cog_wait(int milliseconds)
 {
     struct pollfd poll_fd = { .fd = event_fd, .events = POLLIN };
+    sigset_t before;
     uint64_t count;
     ssize_t got;
 
@@ -248,11 +251,13 @@ int cog_wait(int milliseconds)
     {
         return 1;
     }
+    cog_signals_block(&before);
     if (poll(&poll_fd, 1, milliseconds) > 0)
     {
         got = read(event_fd, &count, sizeof count);     /* resets it; EAGAIN does no harm */
         (void) got;
     }
+    cog_signals_restore(&before);
     return atomic_load(&posted_head) != NULL;
 }
 
@@ -318,23 +323,23 @@ void cog_get_figures(cog_figures *figures)
 
 /* --- rendezvous ------------------------------------------------------------------------------ */
 
-typedef struct question
+typedef struct rendezvous
 {
-    struct question *next;
+    struct rendezvous *next;
     int64_t          number;
     int              answered;
     int              answer;
     char            *text;
     pthread_cond_t   condition;
-} question;
+} rendezvous;
 
 static pthread_mutex_t ask_lock = PTHREAD_MUTEX_INITIALIZER;
-static question *questions;         /* those waiting now, under ask_lock; each lives on its asker's stack */
-static int64_t next_question = 1;   /* under ask_lock */
+static rendezvous *waiting;          /* under ask_lock; each lives on its asker's stack */
+static int64_t next_number = 1;   /* under ask_lock */
 
 int cog_ask(const cog_event *asked, int refusal, int milliseconds, char **answer_text)
 {
-    question mine = { .answer = refusal }, **link;
+    rendezvous mine = { .answer = refusal }, **link;
     cog_event event = *asked;
     pthread_condattr_t attributes;
     struct timespec until;
@@ -357,9 +362,9 @@ int cog_ask(const cog_event *asked, int refusal, int milliseconds, char **answer
     pthread_condattr_destroy(&attributes);
 
     pthread_mutex_lock(&ask_lock);
-    mine.number = event.c = next_question++;
-    mine.next = questions;
-    questions = &mine;
+    mine.number = event.c = next_number++;
+    mine.next = waiting;
+    waiting = &mine;
     if (cog_post(&event))
     {
         while (!mine.answered && !atomic_load(&dead)
@@ -367,7 +372,7 @@ int cog_ask(const cog_event *asked, int refusal, int milliseconds, char **answer
         {
         }
     }
-    for (link = &questions; *link != &mine; link = &(*link)->next)
+    for (link = &waiting; *link != &mine; link = &(*link)->next)
     {
     }
     *link = mine.next;
@@ -388,11 +393,11 @@ int cog_ask(const cog_event *asked, int refusal, int milliseconds, char **answer
 int cog_answer(int64_t number, int answer, const char *text)
 {
     char *copy = text ? strdup(text) : NULL;
-    question *asked;
+    rendezvous *asked;
     int found = 0;
 
     pthread_mutex_lock(&ask_lock);
-    for (asked = questions; asked; asked = asked->next)
+    for (asked = waiting; asked; asked = asked->next)
     {
         if (asked->number == number && !asked->answered && (copy || !text))
         {
@@ -411,13 +416,19 @@ int cog_answer(int64_t number, int answer, const char *text)
     return found;
 }
 
+void cog_die_in_child(void)
+{
+    /* whoever held a lock at the fork holds it for ever */
+    atomic_store(&dead, 1);
+}
+
 void cog_die(void)
 {
-    question *asked;
+    rendezvous *asked;
 
     atomic_store(&dead, 1);
     pthread_mutex_lock(&ask_lock);
-    for (asked = questions; asked; asked = asked->next)
+    for (asked = waiting; asked; asked = asked->next)
     {
         pthread_cond_signal(&asked->condition);     /* refuse everybody who still waits */
     }

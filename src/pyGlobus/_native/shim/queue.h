@@ -2,7 +2,7 @@
  * The completion queue: the only way by which news from Globus' threads reaches Python.
  *
  * A Globus callback posts an event and returns; it never blocks and never enters Python.  One
- * consumer (Python's drainer thread) waits on an eventfd and takes events in the order of posting.
+ * consumer (Python's callback thread) waits on an eventfd and takes events in the order of posting.
  *
  * An operation is known to C by a token, never by a pointer to a Python object.  The token names a
  * slot in a table that is never freed, and carries the slot's generation: a callback that comes
@@ -50,7 +50,8 @@ void cog_slot_close(cog_token token);
  * token, dead queue, no memory for a COG_MANY event): object and text are then freed here. */
 int cog_post(const cog_event *event);
 
-/* Waits until there is something to take: 1 yes, 0 not within `milliseconds` (-1: for ever). */
+/* Waits until there is something to take: 1 yes, 0 not within `milliseconds` (-1: for ever).  Meanwhile
+ * the thread takes no signals. */
 int cog_wait(int milliseconds);
 
 /* Wakes cog_wait() without an event. */
@@ -61,6 +62,8 @@ size_t cog_take(cog_event *events, size_t most);
 
 /* The dead switch: from now on every post is dropped and every rendezvous is refused. */
 void cog_die(void);
+/* The same in a child that was forked: takes no lock. */
+void cog_die_in_child(void);
 int cog_is_dead(void);
 
 /* Figures for tests and `globusMod`: slots in use, events posted, events dropped because they came

@@ -1,10 +1,11 @@
 /*
  * What the border adds to Globus: callbacks that post to the completion queue, the pump between a
- * file descriptor and a GridFTP transfer, and the few places where C must hold the hand of C.
+ * file descriptor and a GridFTP transfer, and what only C can do about faults of Globus.
  */
 #ifndef COG_SHIM_H
 #define COG_SHIM_H
 
+#include <fnmatch.h>
 #include <globus_common.h>
 #include <globus_error_gssapi.h>
 #include <globus_error_openssl.h>
@@ -26,6 +27,7 @@
 #include <globus_io.h>
 #include <gssapi.h>
 
+#include "place.h"
 #include "queue.h"
 
 /* The kinds of event, and what their fields carry. */
@@ -47,7 +49,9 @@ enum
     COG_EVENT_PLUGIN,           /* code: COG_PLUGIN_*, c: owner << 1 | flag, text: URL and text; a,
                                    b, object: per notification */
     COG_EVENT_QUESTION,         /* c: number, for cog_answer(); a, b, text: what is asked */
-    COG_EVENT_PERFORMANCE       /* a: bytes moved, b: bytes/s now, c: bytes/s on average */
+    COG_EVENT_PERFORMANCE,      /* a: bytes moved, b: bytes/s now, c: bytes/s on average */
+    COG_EVENT_PUMP_FAILED,      /* the transfer is to be aborted; code: errno here, COG_PUMP_* */
+    COG_EVENT_BATCH_FAILED      /* likewise, of file b */
 };
 
 /* Callbacks for Globus; `arg` is a cog_token. */
@@ -74,7 +78,12 @@ int cog_gass_streams(int out, int err, int by_lines);
 char *cog_check_thread_plugin(void);            /* NULL, or why it will not load (free it) */
 const char *cog_gss_library(void);              /* the file that our gss_* calls resolve to */
 int cog_start(void);                            /* opens the queue; -errno on failure */
+int cog_activate(globus_module_descriptor_t *module);    /* its threads take no signals */
+/* Returns the module's status; see start.c before using it. */
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
+void cog_refuse_signals(void);                  /* in this thread, from now on */
 void cog_guard_exit(void);                      /* after the modules are activated */
+void cog_forked(void);                          /* in a child: nothing is used any more */
 
 /* credential.c */
 globus_result_t cog_cred_read_key(
@@ -85,8 +94,25 @@ typedef struct cog_cred_details
     long path_length;                           /* -1: no limit, or no proxy */
     char policy_language[80];                   /* the OID in dots, "" when not an RFC 3820 proxy */
     char key_type[16];                          /* "RSA", "EC", ... */
+    char signature[48];                         /* its algorithm, such as sha256WithRSAEncryption */
     int chain_length;                           /* certificates behind the first one */
+    int key_belongs;                            /* 1: to the certificate; 0: not; -1: there is none */
 } cog_cred_details;
+enum
+{
+    COG_PKCS12_READ,
+    COG_PKCS12_OTHER,                           /* no such file */
+    COG_PKCS12_WRONG_PASSPHRASE,
+    COG_PKCS12_UNSUPPORTED,                     /* encrypted in a way that OpenSSL does not take */
+    COG_PKCS12_INCOMPLETE                       /* without certificate or key */
+};
+/* Reads what a file holds; no passphrase: NULL. */
+int cog_cred_read_pkcs12(
+    globus_gsi_cred_handle_t handle, const unsigned char *data, size_t length,
+    const char *passphrase);
+/* Why TLS does not take certificate (place 0), chain (1, ...) or key (-1): OpenSSL's reason; NULL
+   when it does. */
+const char *cog_cred_tls_refusal(globus_gsi_cred_handle_t handle, int *place);
 int cog_cred_get_details(globus_gsi_cred_handle_t handle, cog_cred_details *details);
 OM_uint32 cog_cred_to_gss(
     globus_gsi_cred_handle_t handle, OM_uint32 *minor, gss_cred_id_t *credential);
@@ -146,48 +172,56 @@ OM_uint32 cog_gss_unwrap(
     gss_ctx_id_t context, const char *data, size_t length, cog_message *message);
 int64_t cog_certificate_not_after(const unsigned char *der, size_t length);
 
+/* place.c: where bytes come from or go to on this machine (place.h) */
+
 /* pump.c */
 typedef struct cog_pump cog_pump;
-typedef struct cog_batch cog_batch;
-/* Offset x of the transfer is byte `base` + x of the file; `first` is the offset it begins with, and
- * `end` the one before which a put ends, or -1: with the file. */
+/* What has gone wrong where there is no errno for it. */
+enum
+{
+    COG_PUMP_OUTSIDE = -1,      /* the server sent bytes outside of the part that was asked for */
+    COG_PUMP_UNFINISHED = -2    /* the server took a put for complete that was not */
+};
+/* How its owner is told: COG_EVENT_PUMP_FAILED, perhaps, then COG_EVENT_PUMP.  The event's object is
+ * the owner's. */
+typedef void (*cog_pump_report)(void *owner, cog_pump *pump, int64_t number, const cog_event *event);
+
+/* Moves what is asked of `place`, which the pump uses until the end is told.  Offset x of the transfer
+ * is byte `base` + x of a file; it may move those from `lowest` up to `end` (-1: no end), and begins
+ * with `first`.  The end is posted to `token`, a failure here to `news`.  NULL and errno. */
 cog_pump *cog_pump_new(
-    cog_token token, int fd, int blocks, size_t block_size, int64_t base, int64_t first,
-    int64_t end);
+    cog_token token, cog_token news, cog_place *place, int blocks, size_t block_size, int64_t base,
+    int64_t lowest, int64_t first, int64_t end);
+/* Instead of posting; before the start. */
+void cog_pump_report_to(cog_pump *pump, cog_pump_report report, void *owner, int64_t number);
+/* The end has been told, or the transfer was never begun. */
 void cog_pump_free(cog_pump *pump);
 int64_t cog_pump_bytes(const cog_pump *pump);
 /* Of a get: what is in the file, as the text of a restart marker; free it. */
 char *cog_pump_written(cog_pump *pump);
-/* Whether it waits for the other end of a pipe, rather than for the server. */
+/* Whether it waits for the other end of a stream, rather than for the server. */
 int cog_pump_waits(const cog_pump *pump);
-/* The transfer is being aborted: do not wait for a pipe's other end any more. */
+/* The transfer is being aborted: do not wait for a stream's other end any more. */
 void cog_pump_stop(cog_pump *pump);
-/* To be called now and then: ends a transfer of which Globus has lost a block. */
-void cog_pump_look(cog_pump *pump);
-/* For the same: whether it has ended by this look.  The caller tells, and owns the pump. */
-int cog_pump_is_lost(cog_pump *pump, cog_event *event);
 void cog_pump_start_get(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_pump_start_put(cog_pump *pump, globus_ftp_client_handle_t *handle);
 void cog_on_pump_complete(
     void *pump, globus_ftp_client_handle_t *handle, globus_object_t *error);
 
-/* The end is told to `batch`, which then frees the pump, and not by an event. */
-void cog_pump_report_to(cog_pump *pump, cog_batch *batch, int64_t number);
-
 /* batch.c: COG_EVENT_BATCH is posted to `token` for every file, COG_EVENT_BATCH_END to
  * `end_token` at the end. */
+typedef struct cog_batch cog_batch;
 cog_batch *cog_batch_new(
     cog_token token, cog_token end_token, int is_put, int blocks, size_t block_size,
     globus_ftp_client_handle_t *handle, globus_ftp_client_operationattr_t *attr);
 void cog_batch_free(cog_batch *batch);
-int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd);
+int cog_batch_push(cog_batch *batch, int64_t number, const char *url, int fd, cog_place *place);
 void cog_batch_end(cog_batch *batch);
 void cog_batch_stop(cog_batch *batch);
 int64_t cog_batch_bytes(cog_batch *batch);
-int cog_batch_waits_for_server(cog_batch *batch);
-void cog_batch_ended(
-    cog_batch *batch, cog_pump *pump, int64_t number, int code, globus_object_t *error);
-
+/* What the transfer that runs waits for, and which it is. */
+enum { COG_WAITS_FOR_NOTHING, COG_WAITS_FOR_SERVER, COG_WAITS_FOR_PLACE };
+int cog_batch_waits_for(cog_batch *batch, int64_t *number);
 
 /* pipeline.c */
 typedef struct cog_pipeline cog_pipeline;
@@ -214,6 +248,8 @@ void cog_on_io_closed(void *arg, globus_io_handle_t *handle, globus_result_t res
 /* The performance record of a handle that is about to be destroyed, to be freed some time later. */
 void *cog_copy_take_performance(globus_gass_copy_handle_t *handle);
 void cog_copy_free_performance(void *taken);
+/* Instead of globus_gass_copy_handle_destroy(); 0: something still runs in it, try again. */
+int cog_copy_free(globus_gass_copy_handle_t *handle);
 /* Sits in both GridFTP handles of a copy handle, and outlives it. */
 typedef struct cog_copy_watch cog_copy_watch;
 cog_copy_watch *cog_copy_watch_new(globus_gass_copy_handle_t *handle);
@@ -221,41 +257,37 @@ void cog_copy_watch_free(cog_copy_watch *watch);
 /* What is begun: no copy, one whose end needs no care, or a get into a file. */
 enum { COG_COPY_NOTHING, COG_COPY_ELSEWHERE, COG_COPY_TO_FILE };
 void cog_copy_watch_begin(cog_copy_watch *watch, int copying);
+/* The call that starts it has returned. */
+void cog_copy_watch_started(cog_copy_watch *watch);
 int64_t cog_copy_watch_bytes(cog_copy_watch *watch);
 int64_t cog_copy_watch_end(cog_copy_watch *watch);
 char *cog_copy_watch_fault(cog_copy_watch *watch);      /* the URL that failed, or NULL; free it */
 /* Batches of entries, each handed over as a question: `text` of `a` bytes; the answer 0 stops. */
+/* The text of a directory's list, piece by piece, each as a question (a: bytes, b: COG_LIST_...). */
+enum { COG_LIST_ENTRIES, COG_LIST_FACTS, COG_LIST_LONG };
+globus_result_t cog_glob_list(
+    cog_token token, globus_gass_copy_handle_t *handle, const char *url,
+    globus_gass_copy_attr_t *attr);
 globus_result_t cog_glob_expand(
     cog_token token, globus_gass_copy_handle_t *handle, char *url, globus_gass_copy_attr_t *attr);
 
-/* gass.c */
-/* How a request has ended, and what `code` is then. */
-enum
-{
-    COG_GASS_DONE,
-    COG_GASS_STOPPED,
-    COG_GASS_LOCAL,             /* errno of the descriptor */
-    COG_GASS_DENIED,            /* http's status; `message` says more (free it) */
-    COG_GASS_FAILED             /* GASS transfer's own error or status */
-};
-typedef struct cog_gass_outcome
-{
-    int code;
-    char *message;
-} cog_gass_outcome;
-typedef struct cog_gass cog_gass;
-cog_gass *cog_gass_new(int fd, int put, size_t block);
-void cog_gass_free(cog_gass *gass);
-void cog_gass_stop(cog_gass *gass);
-int64_t cog_gass_bytes(const cog_gass *gass);
-/* Blocks until all has been moved, it fails, or it is stopped. */
-int cog_gass_run(
-    cog_gass *gass, globus_gass_transfer_requestattr_t *attr, const char *url,
-    cog_gass_outcome *outcome);
+/* abort.c: on Globus' callback thread, where no callback of the library is half done.  The handle must
+ * live until COG_EVENT_COMPLETE comes to `token`, or `done` is called: then the abort is through, or
+ * has failed with the error (to be freed), as when the operation has just ended. */
+void cog_abort_ftp(cog_token token, globus_ftp_client_handle_t *handle);
+void cog_abort_copy(cog_token token, globus_gass_copy_handle_t *handle);
+/* mkdir, stat and their like: commands of the GridFTP handle, for which gass copy waits. */
+void cog_abort_copy_command(cog_token token, globus_gass_copy_handle_t *handle);
+void cog_abort_ftp_then(
+    globus_ftp_client_handle_t *handle, void (*done)(void *arg, globus_object_t *error), void *arg);
 
-/* exists.c: globus_ftp_client_exists(), without its crash */
+/* exists.c: whether the server does not know the command (or has said beforehand that it lacks it) */
+int cog_ftp_is_unknown(globus_object_t *error);
+/* globus_ftp_client_exists(), without its crash; `moved` tells whether the session may be
+ * in another directory now, and lives until the callback. */
 globus_result_t cog_ftp_exists(
     globus_ftp_client_handle_t *handle, const char *url, globus_ftp_client_operationattr_t *attr,
+    int *moved,
     globus_ftp_client_complete_callback_t callback, void *arg);
 
 /* guard.c: a plugin that aborts an operation whose server sends us to another host for data, says
@@ -268,6 +300,8 @@ globus_result_t cog_guard_watch(cog_guard *guard, globus_ftp_client_handle_t *ha
 globus_result_t cog_guard_watch_copy(cog_guard *guard, globus_gass_copy_handle_t *handle);
 /* An operation begins; `delayed`: the server tells its address after it has seen the path. */
 void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed);
+/* peers.c: bits of the families of a host's addresses, see peers.h */
+int cog_name_families(const char *name, int milliseconds);
 /* Of the operation: the URL at which something failed first; which server was refused, and the
  * address it named ("" when its reply was malformed); which ended before it began.  NULL, or free
  * it. */
@@ -275,6 +309,18 @@ char *cog_guard_fault(cog_guard *guard);
 char *cog_guard_refused_url(cog_guard *guard);
 char *cog_guard_refused(cog_guard *guard);
 char *cog_guard_disordered_url(cog_guard *guard);
+/* What is wrong with the replies of that server; a literal. */
+const char *cog_guard_disorder(cog_guard *guard);
+/* Its refusal of RNFR; NULL, or free it. */
+char *cog_guard_rename_reply(cog_guard *guard, int *code);
+/* Whether a server has replied anything in this operation, but 421: that it hangs up. */
+int cog_guard_answered(cog_guard *guard);
+/* Of the server of a URL: its reply to FEAT (NULL, or free it); and the letters of MODE, DCAU and
+ * PROT that it has agreed to, '-' for what has not been sent in this session. */
+char *cog_guard_features(cog_guard *guard, const char *url);
+void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot);
+/* Whether a server has said in the operation that data may come (1xx). */
+int cog_guard_began(cog_guard *guard);
 
 /* plugin.c */
 /* What a plugin can be told of.  The flag is `restart` of an operation, `eof` of data. */

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include "signals.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +58,28 @@ static void free_error(void *object)
  */
 int cog_start(void)
 {
+    static int started;
+
+    if (!started)
+    {
+        started = 1;
+        cog_signals_for_children();
+    }
     globus_module_setenv("GLOBUS_CALLBACK_POLLING_THREADS", "1");
     return cog_queue_open(free_error);
+}
+
+void cog_refuse_signals(void)
+{
+    cog_signals_block(NULL);
+}
+
+static int forked;
+
+void cog_forked(void)
+{
+    forked = 1;
+    cog_die_in_child();
 }
 
 /*
@@ -70,7 +92,10 @@ int cog_start(void)
 static void leave(int status, void *unused)
 {
     (void) unused;
-    cog_die();
+    if (!forked)
+    {
+        cog_die();
+    }
     fflush(NULL);
     _exit(status);
 }

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..._core.errors import GlobusException, text_of
+from ..._core.ftpurls import plain_url
 from ..._core.handles import owned
-from ..._core.runtime import runtime
+from ..._core.passwords import shown
+from ..._core.runtime import call_user, runtime
 from ..._native import ffi, lib
 from ..constants import CommandMask
 from ..errors import check_ftp, ftp_error
@@ -299,17 +301,32 @@ def _error(event: Any, what: str) -> GlobusException | None:
     return error
 
 
+def _url(text: str) -> str:
+    """The URL, which is all of a text, as it may be shown."""
+    return _told(text[:-1])
+
+
+def _told(url: str) -> str:
+    """The URL as its user has written it, without a password."""
+    return shown(plain_url(url))
+
+
 def _operation(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
-    return (text[:-1], flag)
+    return _url(text), flag
 
 
 def _with_text(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
     url, _, rest = text.partition("\x1e")
-    return url, rest, flag
+    return _told(url), rest, flag
+
+
+def _with_url(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
+    url, _, rest = text.partition("\x1e")
+    return _told(url), _told(rest), flag
 
 
 def _response(event: Any, text: str, flag: bool) -> tuple[Any, ...]:
-    url, _, reply = text.partition("\x1e")
+    url, reply, _ = _with_text(event, text, flag)
     return url, event.a, reply.rstrip(), _error(event, f"reply from {url}")
 
 
@@ -318,13 +335,13 @@ def _when(microseconds: int) -> datetime:
 
 
 _METHODS: dict[int, tuple[str, Decode]] = {
-    lib.COG_PLUGIN_CONNECT: ("connect", lambda e, t, f: (t[:-1],)),
+    lib.COG_PLUGIN_CONNECT: ("connect", lambda e, t, f: (_url(t),)),
     lib.COG_PLUGIN_AUTHENTICATE: ("authenticate", lambda e, t, f: _with_text(e, t, f)[:2]),
     lib.COG_PLUGIN_COMMAND: (
         "command", lambda e, t, f: tuple(part.rstrip() for part in _with_text(e, t, f)[:2]),
     ),
     lib.COG_PLUGIN_RESPONSE: ("response", _response),
-    lib.COG_PLUGIN_FAULT: ("fault", lambda e, t, f: (t[:-1], _error(e, t[:-1]))),
+    lib.COG_PLUGIN_FAULT: ("fault", lambda e, t, f: (_url(t), _error(e, _url(t)))),
     lib.COG_PLUGIN_ABORT: ("abort", lambda e, t, f: ()),
     lib.COG_PLUGIN_COMPLETE: ("complete", lambda e, t, f: ()),
     lib.COG_PLUGIN_READ: ("read", lambda e, t, f: (e.a,)),
@@ -332,7 +349,7 @@ _METHODS: dict[int, tuple[str, Decode]] = {
     lib.COG_PLUGIN_DATA: ("data", lambda e, t, f: (_error(e, "a block of data"), e.a, e.b, f)),
     lib.COG_PLUGIN_GET: ("get", _operation),
     lib.COG_PLUGIN_PUT: ("put", _operation),
-    lib.COG_PLUGIN_TRANSFER: ("third_party_transfer", _with_text),
+    lib.COG_PLUGIN_TRANSFER: ("third_party_transfer", _with_url),
     lib.COG_PLUGIN_DELETE: ("delete", _operation),
     lib.COG_PLUGIN_FEAT: ("feat", _operation),
     lib.COG_PLUGIN_MKDIR: ("mkdir", _operation),
@@ -345,11 +362,11 @@ _METHODS: dict[int, tuple[str, Decode]] = {
     lib.COG_PLUGIN_STAT: ("stat", _operation),
     lib.COG_PLUGIN_MODIFICATION_TIME: ("modification_time", _operation),
     lib.COG_PLUGIN_SIZE: ("size", _operation),
-    lib.COG_PLUGIN_MOVE: ("move", _with_text),
-    lib.COG_PLUGIN_SYMLINK: ("symlink", _with_text),
-    lib.COG_PLUGIN_CHMOD: ("chmod", lambda e, t, f: (t[:-1], e.a, f)),
+    lib.COG_PLUGIN_MOVE: ("move", _with_url),
+    lib.COG_PLUGIN_SYMLINK: ("symlink", _with_url),
+    lib.COG_PLUGIN_CHMOD: ("chmod", lambda e, t, f: (_url(t), e.a, f)),
     lib.COG_PLUGIN_CHGRP: ("chgrp", _with_text),
-    lib.COG_PLUGIN_UTIME: ("utime", lambda e, t, f: (t[:-1], _when(e.a * 1_000_000), f)),
+    lib.COG_PLUGIN_UTIME: ("utime", lambda e, t, f: (_url(t), _when(e.a * 1_000_000), f)),
     lib.COG_PLUGIN_CKSM: (
         "cksm", lambda e, t, f: (_with_text(e, t, f)[0], e.a, e.b, _with_text(e, t, f)[1], f),
     ),
@@ -378,11 +395,12 @@ def _deliver(plugin: FtpClientPlugin, event: Any) -> None:
     if code in _OPERATIONS and owner is not None:
         flag = owner.again
     name, decode = _METHODS.get(code) or _OWN[code]
-    try:
+
+    def tell() -> None:
         arguments = decode(event, text_of(event.text), flag)
         if code in _OWN:
             getattr(plugin, name)(client, key, *arguments)
         elif not plugin._keyed(client, key, name, arguments):
             getattr(plugin, name)(client, *arguments)
-    except Exception:
-        runtime.report("%r: %s raised", plugin, name)
+
+    call_user(f"{plugin!r}: {name}", tell)

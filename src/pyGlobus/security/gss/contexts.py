@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from ..._core.errors import text_of
+from ..._core.errors import GlobusException, text_of
 from ..._core.runtime import runtime
 from ..._native import ffi, lib
 from ..credential import Credential
@@ -349,7 +349,7 @@ class SecurityContext(Messages):
             self._require_complete()
             try:
                 yield self
-            except GSSError as error:
+            except GlobusException as error:
                 if self._failure is None:
                     self._fail(str(error))
                 raise

@@ -166,10 +166,11 @@ class Delegation:
             "no delegated credential",
             _ERRORS,
         )
-        credential = Credential(handle[0])
         holds = lib.cog_cred_holds(handle[0])
         if not holds & 1:
+            lib.globus_gsi_cred_handle_destroy(handle[0])
             raise InvalidTokenError("the delegated proxy is not of the key that was made for it")
+        credential = Credential(handle[0])
         if holds & 2:
             self._creds = Credentials(credential)
             self._complete = True
