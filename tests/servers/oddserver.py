@@ -148,6 +148,8 @@ class OddServer:
             except OSError:
                 return
             self.connections += 1
+            # a second reply goes without waiting until the first has been confirmed
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._run(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cli import COGKIT, assert_fails, cogkit, started
 from cogkit import jobs
 from cogkit.cli._common import ExitCode
-from cogkit.jobs import _output
+from cogkit.jobs import _live
 from cogkit.sandbox import Sandbox
 from waiting import until
 
@@ -204,8 +204,8 @@ def test_a_job_without_globus_url_copy_sends_its_output_at_the_end(
     rm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # as where the program is missing
-    script = _output._LIVE.replace("globus-url-copy", "no-such-program")
-    monkeypatch.setattr(_output, "_LIVE", script)
+    script = _live._LIVE.replace("globus-url-copy", "no-such-program")
+    monkeypatch.setattr(_live, "_LIVE", script)
     outcome = jobs.run(rm, ["/bin/sh", "-c", "echo late; exit 3"], capture=True)
     assert (outcome.stdout, outcome.stderr, outcome.exit_code) == (b"late\n", b"", 3)
 
@@ -214,7 +214,7 @@ def test_a_job_without_globus_url_copy_sends_its_output_at_the_end(
 def test_a_job_that_is_killed_is_not_one_that_ended_well(
     rm: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
 ) -> None:
-    monkeypatch.setattr(_output, "_LIVE", _output._LIVE.replace("globus-url-copy", program))
+    monkeypatch.setattr(_live, "_LIVE", _live._LIVE.replace("globus-url-copy", program))
     # by its parent, the shell around it, as the kernel does when memory is short
     script = "echo before; sleep 1; kill -9 $PPID; sleep 1"
     place = tmp_path / "tmp"

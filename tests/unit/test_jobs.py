@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from cogkit import jobs
-from cogkit.jobs._describe import described, staged
+from cogkit.jobs._describe import described
+from cogkit.jobs._staging import Staging
 from pyGlobus.rsl import RSL, RSLSyntaxError
 
 # ---- commands ---------------------------------------------------------------------------------
@@ -44,20 +46,34 @@ def test_a_command_says_what_it_needs_and_nothing_else() -> None:
     )  # fmt: skip
 
 
-def test_files_here_are_served_and_missing_ones_told(tmp_path: Path) -> None:
-    (tmp_path / "in").touch()
+def test_files_here_are_served_under_names_that_nobody_can_guess(tmp_path: Path) -> None:
+    (tmp_path / "in 1").touch()
     job = jobs.Command(
         ["x"],
-        stage_in=[(str(tmp_path / "in"), "a"), ("gsiftp://h/f", "b")],
-        stage_out=[("c", "out")],
+        stage_in=[(str(tmp_path / "in 1"), "a"), ("gsiftp://h/f", "b")],
+        stage_out=[("c", "out"), ("d", "gsiftp://h/d")],
     )
-    made = staged(job, "https://here:1", "https://here:2")
-    assert made.stage_in == [(f"https://here:1{tmp_path}/in", "a"), ("gsiftp://h/f", "b")]
-    assert made.stage_out == [("c", f"https://here:2{Path.cwd()}/out")]
-    with pytest.raises(ValueError, match="give a URL"):
-        staged(job, "https://here:1", None)
+    files = Staging(job)
+    made = files.with_urls("https://here:1")
+    (fetched,), (left,) = files.readable.items(), files.writable.items()
+    assert made.stage_in == [(f"https://here:1{fetched[0]}", "a"), ("gsiftp://h/f", "b")]
+    assert made.stage_out == [("c", f"https://here:1{left[0]}"), ("d", "gsiftp://h/d")]
+    assert (fetched[1], left[1]) == (tmp_path / "in 1", Path.cwd() / "out")
+    assert re.fullmatch(r"/[\w-]{22}/0/in_1", fetched[0])
+    assert Staging(job).readable.keys() != files.readable.keys()
+    urls = jobs.Command(["x"], stage_in=[("gsiftp://h/f", "b")])
+    assert not Staging(urls).serves
+
+
+def test_files_here_that_cannot_be_staged_are_told(tmp_path: Path) -> None:
+    with pytest.raises(jobs.BadJob, match="give a URL"):
+        Staging(jobs.Command(["x"], stage_out=[("c", "out")]), stays=False)
     with pytest.raises(FileNotFoundError):
-        staged(jobs.Command(["x"], stage_in=[(str(tmp_path / "none"), "a")]), "https://h:1", None)
+        Staging(jobs.Command(["x"], stage_in=[(str(tmp_path / "none"), "a")]))
+    with pytest.raises(IsADirectoryError):
+        Staging(jobs.Command(["x"], stage_in=[(str(tmp_path), "a")]))
+    with pytest.raises(jobs.BadJob, match="no file"):
+        Staging(jobs.Command(["x"], stage_in=[("/dev/null", "a")]))
 
 
 def test_relations_without_the_sign_that_joins_them_are_a_job() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import json
 import sys
-import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -136,6 +135,8 @@ def report(error: BaseException, how: Settings) -> ExitCode:
         hints = hints or ["Run it again with --debug for the details, and please report it."]
     code = code or ExitCode.FAILED
     if how.debug:
+        import traceback
+
         traceback.print_exception(error)
     print(f"cogkit: {text}", file=sys.stderr)
     for hint in map(shown_in, hints[:1]):

@@ -11,7 +11,7 @@ import click
 
 from cogkit.cli._common import ExitCode, print_json
 from cogkit.cli._parameters import Group, Output, command, flag, option
-from cogkit.cli._standard import OutputError, noting
+from cogkit.cli._standard import noting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +66,8 @@ def up(fresh: Fresh, output: Output) -> None:
             # It is up.  A Ctrl-C while this is said would be told as a failure, and leave it.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            with noting("The grid is up all the same: see 'cogkit sandbox status'"):
+            with noting("So nobody would know of the grid: it was ended again"):
                 _announce(grid.describe(), json=output.json)
-        except OutputError:
-            raise
         except BaseException:
             grid.down()
             raise

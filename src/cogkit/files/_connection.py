@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _TICK = 0.1
 _GRACE = 3.0
+# How long a server may take to let a further session in, which is only for speed.
+_LOGIN_TIMEOUT = 20.0
 # A data connection that was refused is asked for again after so many seconds, then so many.
 RETRY_AFTER = (0.1, 0.5, 1.5)
 _DATA_CONNECTION = re.compile(r"\bdata (connection|channel)\b|\bport\b", re.IGNORECASE)
@@ -56,6 +58,11 @@ class Connection:
         """Log in to the server, if that has not been done."""
         operation = self.client.feat(place.url, self._stream, timeout=self.options.timeout)
         self.servers[place].learn(self.wait_for(operation, run))
+
+    def begin_login(self, place: Location) -> Any:
+        """The operation that logs a further session in, without which the others can go on."""
+        timeout = min(self.options.timeout or _LOGIN_TIMEOUT, _LOGIN_TIMEOUT)
+        return self.client.feat(place.url, self._stream, timeout=timeout)
 
     def server(self, place: Location, run: Run) -> Server:
         """What is known of a server; in the beginning it is asked."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +59,8 @@ class LocalStore:
         if path.is_symlink():
             path.unlink()
         else:
+            import shutil  # with compressors, which take time to import
+
             shutil.rmtree(path)
 
 

@@ -174,10 +174,7 @@ class _Many:
     # ---- sessions --------------------------------------------------------------------------
 
     def _login(self, session: _Session) -> None:
-        store, place = session.store, self._server
-        session.operation = store.connection.client.feat(
-            place.url, store.connection.command_attributes(place), timeout=store.options.timeout
-        )
+        session.operation = session.store.connection.begin_login(self._server)
         session.operation.add_done_callback(
             lambda _: self._events.put(_Event(session, opened=True))
         )

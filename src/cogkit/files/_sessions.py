@@ -127,7 +127,7 @@ class Sessions(Generic[T, R]):
     def _lets_in(self, store: RemoteStore) -> bool:
         try:
             for place in self._servers(self._tasks[0]):
-                store.open(place)
+                store.connection.wait_for(store.connection.begin_login(place), store.run)
         except IndexError:
             return False  # the others have done everything meanwhile
         except GlobusException:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,7 +128,7 @@ def reading(step: Step) -> Iterator[int]:
 def part_name(name: str) -> str:
     """A new temporary name for a file that will have this one."""
     # a name may have 255 bytes
-    return f".{os.fsdecode(os.fsencode(name)[:200])}.{secrets.token_hex(4)}.part"
+    return f".{os.fsdecode(os.fsencode(name)[:200])}.{os.urandom(4).hex()}.part"
 
 
 def require_end(step: Step, descriptor: int, moved: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cogkit.jobs._describe import Command, Job, described, staged
+from cogkit.jobs._describe import Command, Job, described
 from cogkit.jobs._run import client
+from cogkit.jobs._staging import Staging
 from pyGlobus.gramClient import GramClientException, GramError
 
 __all__ = ["check"]
@@ -27,11 +28,12 @@ def check(contact: str, job: Job, *, timeout: float | None = 60.0) -> None:
 
     Raises:
         GramClientException: It would not be taken: one of its subclasses.
-        FileNotFoundError: A file here to be staged in does not exist.
+        BadJob, OSError: A file here cannot be staged in.
     """
     description = described(job)
     if isinstance(description, Command):
-        description = staged(description, "", "").rsl()
+        Staging(description)  # whether the files are there
+        description = description.rsl()
     text = description.replace(
         dry_run=True, file_stage_in=None, file_stage_in_shared=None, file_stage_out=None,
         file_clean_up=None,

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from cogkit.jobs._errors import BadJob
-from cogkit.jobs._output import Channel, live
+from cogkit.jobs._live import Channel, live
 from pyGlobus.rsl import RSL, Operator
 from pyGlobus.urls import shown_in
 
-__all__ = ["Command", "Job", "NoContact", "default_contact", "described", "is_url", "staged"]
+__all__ = ["Command", "Job", "NoContact", "default_contact", "described"]
 
 
 class NoContact(LookupError):
@@ -152,52 +150,3 @@ def _joined(text: str) -> str:
     if text.startswith("(", begin) and not text.startswith("(*", begin):
         return f"{text[:begin]}&{text[begin:]}"
     return text
-
-
-def is_url(text: str) -> bool:
-    """Whether it is a URL, not a path."""
-    scheme, colon, _ = text.partition("://")
-    return bool(colon) and scheme.replace("-", "").isalnum()
-
-
-def staged(job: Command, source: str | None, target: str | None) -> Command:
-    r"""The command with URLs for the files here.
-
-    Args:
-        job: The command.
-        source: Base URL of a GASS server that files here are fetched from, at the beginning.
-        target: Base URL of one that they are left at, in the end.
-
-    Raises:
-        BadJob: A file here is named, and there is no server for it, or it has a name that
-            cannot be served: with what is not ASCII, or one of ``%#*"<>[]{}^`|\``.
-        FileNotFoundError: A file here to be staged in does not exist.
-    """
-    for path, _ in job.stage_in:
-        if not is_url(path):
-            Path(path).expanduser().open("rb").close()  # the job manager would say it late
-    return replace(
-        job,
-        stage_in=[(_url(path, source), there) for path, there in job.stage_in],
-        stage_out=[(there, _url(path, target)) for there, path in job.stage_out],
-    )
-
-
-# What GASS clients and servers (GCT 6.2) take neither as it is nor encoded.
-_UNSERVED = re.compile(r"[^\w \-.~/:=,;@$!'()+?&]", re.ASCII)
-_PLAIN = "/:=,;@$!'()+"
-
-
-def _url(path: str, base: str | None) -> str:
-    if is_url(path):
-        return path
-    if base is None:
-        raise BadJob(f"{path}: nobody will be here then to take it: give a URL")
-    full = str(Path(path).expanduser().absolute())
-    odd = _UNSERVED.search(full)
-    if odd is not None:
-        raise BadJob(
-            f"{full}: a file whose name has {odd[0]!r} cannot be staged from or to here: "
-            "link to it under another name"
-        )
-    return base + quote(full, safe=_PLAIN)

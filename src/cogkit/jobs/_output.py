@@ -1,9 +1,4 @@
-"""What a job prints: sent by the job as it comes, and received here.
-
-A GRAM 5 job manager sends a job's output when the job has ended, and does not tell its exit code.
-`live` puts a small shell script around a command that does both meanwhile; `Output` is the end of
-it here.
-"""
+"""What a job prints, received here as it comes."""
 
 from __future__ import annotations
 
@@ -11,93 +6,18 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from pyGlobus.gassServerEZ import (
-    READ_ENABLE,
-    STDERR_ENABLE,
-    STDOUT_ENABLE,
-    WRITE_ENABLE,
-    GassServerEZ,
-)
+from cogkit.jobs._live import Channel
+from cogkit.jobs._staging import Staging
+from pyGlobus.gassServerEZ import STDERR_ENABLE, STDOUT_ENABLE, GassServerEZ
 
-__all__ = ["Channel", "Output", "Sink", "live", "to_descriptor"]
-
-# Runs "$@" and sends what it prints to the GASS server $1 as it comes, by the program that job
-# managers themselves send output with; last, on standard error, the mark $2 and the exit code.
-# Where the program is missing the output comes at the end, as with any job.  What could not be sent
-# goes to our own output, which the job manager sends at the end.  Who forwards ends with this shell
-# ($$), however that ends.
-_LIVE = """\
-url=$1; mark=$2; shift 2
-exec 3<&0
-PATH=$PATH:${GLOBUS_LOCATION:+$GLOBUS_LOCATION/bin:}/usr/bin:/bin
-command -v globus-url-copy >/dev/null 2>&1 && dir=$(mktemp -d) || {
-  "$@" <&3 3<&- & job=$!
-  trap 'kill $job 2>/dev/null; exit 143' HUP INT TERM
-  wait $job; code=$?
-  printf '%s %d\\n' "$mark" "$code" >&2
-  exit $code
-}
-forward() {
-  sent=0
-  while :; do
-    last=; [ ! -e "$dir/ended" ] && kill -0 $$ 2>/dev/null || last=1
-    size=$(wc -c <"$dir/$1")
-    if [ "$size" -gt "$sent" ]; then
-      if tail -c +$((sent + 1)) "$dir/$1" 2>/dev/null | head -c $((size - sent)) |
-          globus-url-copy - "$url/dev/$1" >/dev/null 2>&1; then
-        sent=$size
-      elif [ "$last" ]; then
-        tail -c +$((sent + 1)) "$dir/$1"; break
-      fi
-    fi
-    [ "$last" ] && [ "$size" -le "$sent" ] && break
-    [ "$last" ] || sleep 0.2
-  done
-  [ -e "$dir/ended" ] || { rm -f "$dir/$1"; rmdir "$dir" 2>/dev/null; }
-}
-: >"$dir/stdout"; : >"$dir/stderr"
-"$@" <&3 3<&- >>"$dir/stdout" 2>>"$dir/stderr" & job=$!
-forward stdout & out=$!
-forward stderr >&2 & err=$!
-trap 'kill $job $out $err 2>/dev/null; rm -rf "$dir"; exit 143' HUP INT TERM
-wait $job; code=$?
-printf '%s %d\\n' "$mark" "$code" >>"$dir/stderr"
-: >"$dir/ended"
-wait $out; wait $err
-rm -rf "$dir"
-exit $code
-"""
+__all__ = ["Output", "Sink", "to_descriptor"]
 
 _JOIN_TIMEOUT = 10.0
 _LONGEST_CODE = 8
-
-# The C library has one pair of output streams for all GASS servers of a process.
-_streams = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """Where a job of ours sends its output to."""
-
-    url: str
-    """Base URL of a GASS server that takes ``/dev/stdout`` and ``/dev/stderr``."""
-    mark: str
-    """Announces the exit code at the end of standard error."""
-
-
-def live(command: Sequence[str], channel: Channel) -> list[str]:
-    """A command line that runs another one and sends its output as it comes.
-
-    Args:
-        command: Program and arguments.
-        channel: Where to.
-    """
-    return ["/bin/sh", "-c", _LIVE, "cogkit-live", channel.url, channel.mark, *command]
 
 
 Sink = Callable[[bytes], object]
@@ -118,24 +38,23 @@ def to_descriptor(number: int) -> Sink:
 
 
 class Output:
-    """A GASS server, and what comes by it, on its way to sinks; one at a time in a process."""
+    """A GASS server, and what comes by it, on its way to sinks."""
 
-    def __init__(self, stdout: Sink, stderr: Sink, *, serve_files: bool = False) -> None:
+    def __init__(self, stdout: Sink, stderr: Sink, files: Staging | None = None) -> None:
         """To two sinks.
 
         Args:
             stdout: Gets the job's standard output.
             stderr: Gets its standard error.
-            serve_files: Whether the job may fetch and leave files here, too.
+            files: What else the job may fetch and leave here; None: nothing.
         """
         self.exit_code: int | None = None
         """The job's own, when it told it."""
         self.failed: Exception | None = None
         """Why a sink took no more."""
         self._sinks = (stdout, stderr)
-        self._options = STDOUT_ENABLE | STDERR_ENABLE
-        if serve_files:
-            self._options |= READ_ENABLE | WRITE_ENABLE
+        self._readable = {} if files is None else files.readable
+        self._writable = {} if files is None else files.writable
         self._mark = secrets.token_hex(16)
         self._held = b""
         self._writers: list[int] = []
@@ -149,11 +68,6 @@ class Output:
         return Channel(self._server.url, self._mark)
 
     def __enter__(self) -> Self:
-        if not _streams.acquire(blocking=False):
-            raise RuntimeError(
-                "another job's output is being received in this process, which can be done for one "
-                "job at a time: run this one in another process, or submit() it"
-            )
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()  # what was printed before the job comes before its output
         try:
@@ -164,7 +78,11 @@ class Output:
                 thread.start()
                 self._threads.append(thread)
             self._server = GassServerEZ(
-                self._options, stdout=self._writers[0], stderr=self._writers[1]
+                STDOUT_ENABLE | STDERR_ENABLE,
+                stdout=self._writers[0],
+                stderr=self._writers[1],
+                readable=self._readable,
+                writable=self._writable,
             )
         except BaseException:
             self._end(_JOIN_TIMEOUT)
@@ -189,13 +107,10 @@ class Output:
             thread.join(patience)
 
     def _close(self) -> None:
-        try:
-            if self._server is not None:
-                self._server.close()
-            for writer in self._writers:
-                os.close(writer)
-        finally:
-            _streams.release()
+        if self._server is not None:
+            self._server.close()
+        for writer in self._writers:
+            os.close(writer)
 
     def _receive(self, reader: int, number: int) -> None:
         with os.fdopen(reader, "rb", buffering=0) as pipe:

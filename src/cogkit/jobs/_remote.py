@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from cogkit.jobs._describe import Command, Job, described, is_url, staged
+from cogkit.jobs._describe import Command, Job, described
 from cogkit.jobs._errors import JobError, failure_of, lost
 from cogkit.jobs._output import Output, Sink
 from cogkit.jobs._run import cancelled, client, run, submitted
-from pyGlobus.gassServerEZ import READ_ENABLE, GassServerEZ
+from cogkit.jobs._staging import Staging
+from pyGlobus.gassServerEZ import GassServerEZ
 from pyGlobus.globusException import GlobusException, GlobusTimeoutError
 from pyGlobus.gramClient import (
     GramClient,
@@ -76,9 +77,12 @@ def submit(
     with client() as session, ExitStack() as stack:
         serves = False
         if isinstance(description, Command):
-            serves = any(not is_url(source) for source, _ in description.stage_in)
-            base = stack.enter_context(GassServerEZ(READ_ENABLE)).url if serves else None
-            text = staged(description, base, None).rsl()
+            files = Staging(description, stays=False)
+            serves = files.serves
+            base = ""
+            if serves:
+                base = stack.enter_context(GassServerEZ(readable=files.readable)).url
+            text = files.with_urls(base).rsl()
         else:
             text = description
         fresh = submitted(session, contact, _kept(text, stdout=stdout, stderr=stderr), timeout)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from cogkit.jobs._describe import Command, Job, described, staged
+from cogkit.jobs._describe import Command, Job, described
 from cogkit.jobs._errors import BadJob, JobLost, cut_short, failure_of, lost
 from cogkit.jobs._output import Output, Sink, to_descriptor
+from cogkit.jobs._staging import Staging
 from pyGlobus.globusException import CredentialError, GlobusException, GlobusTimeoutError
 from pyGlobus.gramClient import GramClient, GramClientJobLostError, GramJob, JobInfo, JobState
 from pyGlobus.rsl import RSL
@@ -82,9 +83,9 @@ def run(
         JobLost: Its job manager no longer answers, or does not know it any more.
         TimeoutError: `timeout` has passed, and the job was cancelled.
         GramClientException: It could not be submitted: one of its subclasses.
-        BadJob: It cannot be run as one job, or cannot be described in RSL.
-        RuntimeError: Another `run` is under way in this process: output can be received for one
-            job at a time.
+        BadJob: It cannot be run as one job, or cannot be described in RSL; a file here that it
+            should fetch is none.
+        OSError: A file here that it should fetch does not exist, or cannot be read.
     """
     begin = time.monotonic()
     if timeout is not None:
@@ -97,16 +98,15 @@ def run(
             kept[number].extend if capture else _sink(target, number + 1, stack)
             for number, target in enumerate((stdout, stderr))
         ]
-        serve_files = isinstance(description, Command) and bool(
-            description.stage_in or description.stage_out
-        )
-        output = stack.enter_context(Output(sinks[0], sinks[1], serve_files=serve_files))
+        files = Staging(description) if isinstance(description, Command) else None
+        output = stack.enter_context(Output(sinks[0], sinks[1], files))
         url = output.channel.url
         channel = None
         if isinstance(description, Command):
+            assert files is not None
             # several processes would send their output, and each an exit code, into one
             channel = output.channel if description.count == 1 else None
-            text = staged(description, url, url).rsl(channel)
+            text = files.with_urls(url).rsl(channel)
         else:
             text = _require_free(description)
         text = text.replace(stdout=f"{url}/dev/stdout", stderr=f"{url}/dev/stderr")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["blamed", "connecting_trouble", "listening_trouble", "malformed"]
+__all__ = ["blamed", "connecting_trouble", "listening_trouble", "malformed", "port_range"]
 
 _LISTENING = "GLOBUS_TCP_PORT_RANGE"
 _CONNECTING = "GLOBUS_TCP_SOURCE_RANGE"
@@ -31,6 +31,11 @@ def malformed() -> str:
                 f"comma between, the lower one first, such as {name}=45000,45100"
             )
     return ""
+
+
+def port_range(name: str) -> range | None:
+    """The ports that a variable allows; None: any (Globus reads one that is malformed so, too)."""
+    return _ports(os.environ.get(name, ""))
 
 
 def listening_trouble(port: int = 0) -> str:

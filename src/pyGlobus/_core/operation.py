@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -30,6 +31,10 @@ _GRACE = 5.0
 """Seconds that an aborted operation has to come back before its caller is told without it."""
 
 _INTERRUPT_GRACE = 0.5
+"""Seconds that a cancelled operation has to end before Ctrl-C goes on its way."""
+
+_LOOK = 0.5
+"""Seconds after which a wait looks for signals that another thread has got."""
 
 
 class Operation(Generic[T]):
@@ -159,13 +164,17 @@ class Operation(Generic[T]):
             )
         waiter = threading.Lock()
         waiter.acquire()
-        seconds = -1.0 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+        until = math.inf if timeout is None else time.monotonic() + timeout
         try:
             self._waiters.append(waiter)
             # whoever ends it says so first, then wakes those who wait
-            if not self._returned and not waiter.acquire(timeout=seconds):
-                with contextlib.suppress(ValueError):
-                    self._waiters.remove(waiter)
+            while not self._returned:
+                # Python acts on a signal here, but only one that this thread has got wakes it
+                left = min(until - time.monotonic(), _LOOK)
+                if left <= 0 or waiter.acquire(timeout=left):
+                    break
+            with contextlib.suppress(ValueError):
+                self._waiters.remove(waiter)
         except BaseException:
             if self.cancel() and waiter in self._waiters:
                 waiter.acquire(timeout=_INTERRUPT_GRACE)
@@ -253,8 +262,10 @@ class Operation(Generic[T]):
     # --- for the map ---------------------------------------------------------------------------
 
     def limit(self, seconds: float | None) -> None:
-        """Give it a deadline: it is then aborted and fails with `GlobusTimeoutError`."""
+        """Give it a deadline, or another one: it is then aborted and fails with
+        `GlobusTimeoutError`."""
         if seconds is not None and not self._returned:
+            self._cancel_timer("_deadline")
             self._deadline = runtime.later(seconds, lambda: self._expire(seconds))
             if self._returned:  # meanwhile
                 self._forget_timers()

@@ -87,6 +87,8 @@ class Runtime:
         self._pending: collections.deque[Callable[[], object]] = collections.deque()
         self._closers: weakref.WeakSet[Any] = weakref.WeakSet()
         self._callback_thread: threading.Thread | None = None
+        self._runs = threading.Lock()
+        """Taken by that thread: there is one."""
         self._started = False
         self._stopping = False
         self._forked = False
@@ -188,12 +190,11 @@ class Runtime:
         status = lib.cog_start()
         if status < 0:
             raise OSError(-status, f"no event descriptor for Globus: {os.strerror(-status)}")
+        # Ctrl-C may come between any two of these, and then they are done again
+        os.register_at_fork(after_in_child=self._after_fork)
+        atexit.register(self._at_exit)
         if self._callback_thread is None:
-            os.register_at_fork(after_in_child=self._after_fork)
-            atexit.register(self._at_exit)
-            thread = threading.Thread(target=self._run, name="pyGlobus-callbacks", daemon=True)
-            self._callback_thread = thread
-            thread.start()
+            threading.Thread(target=self._run, name="pyGlobus-callbacks", daemon=True).start()
         self._started = True
 
     # --- tokens, timers, clean-ups -----------------------------------------------------------
@@ -262,6 +263,9 @@ class Runtime:
     # --- the callback thread -----------------------------------------------------------------
 
     def _run(self) -> None:
+        if not self._runs.acquire(blocking=False):
+            return
+        self._callback_thread = threading.current_thread()
         events = ffi.new("cog_event[]", _BATCH)
         taken = done = 0
         while not lib.cog_is_dead():
@@ -327,6 +331,8 @@ class Runtime:
     def _after_fork(self) -> None:
         # The threads of the parent may have had any lock, and what is freed here may be a file
         # whose unwritten data is the parent's to write.
+        if self._forked:
+            return
         self._forked = True
         self._inherited = self._handlers, self._pending, self._new_timers, self._timers
         self._handlers, self._timers = {}, []
@@ -335,7 +341,7 @@ class Runtime:
         lib.cog_forked()
 
     def _at_exit(self) -> None:
-        if self._forked:
+        if self._forked or self._stopping:
             return
         self._stopping = True
         for handle in list(self._closers):

@@ -132,16 +132,16 @@ class FtpFiles(FtpSession):
         """
         moved = ffi.new("int *")
 
-        def settled(there: bool) -> bool:
+        def answer(there: bool) -> bool:
             self._session.away |= bool(moved[0])
             return there
 
         return self._command(
-            "look for", url, op_attr, lambda event: settled(True), done_func, arg, timeout,
+            "look for", url, op_attr, lambda event: answer(True), done_func, arg, timeout,
             lambda c_url, attr, token: lib.cog_ftp_exists(
                 self._session.pointer, c_url, attr, moved, ON_COMPLETE, token
             ),
-            on_error=lambda error: settled(_is_there(error)),
+            on_error=lambda error: answer(_is_there(error)),
         )  # fmt: skip
 
     def size(

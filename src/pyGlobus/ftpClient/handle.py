@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .._core.errors import HandleClosedError
+from .._core.errors import GlobusException, HandleClosedError
 from .._core.exclusive import Exclusive
 from .._core.operation import Operation
 from .._core.runtime import log, runtime
@@ -231,9 +231,10 @@ class Session(Exclusive):
         if handle is None:
             return  # it waits for its next attempt
         handle.needs_replacement = True
-        if self.confirms:  # the library forgets it at the end
-            confirmed = self.confirmed()
-            self.arrived = lambda: confirmed
+        if self.confirms and not runtime.stopping:  # the library forgets it at the end
+            with contextlib.suppress(GlobusException):
+                confirmed = self.confirmed()
+                self.arrived = lambda: confirmed
         handle.abort()
 
     def last_marker(self) -> str:

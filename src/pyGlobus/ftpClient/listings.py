@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
+from .._core.errors import GlobusException
 from .._core.ftpurls import path_of
 from .._core.operation import Operation
 from .._native import lib
@@ -163,7 +165,8 @@ class FtpListings(FtpTransfers):
 class FtpScan:
     """An iterator over the entries of a directory, and a context manager; see `scandir`.
 
-    ``.`` and ``..`` are left out.
+    ``.`` and ``..`` are left out.  The client is busy until all have been read, or `close` is
+    called, or nobody refers to this object any more: then the listing is cancelled.
     """
 
     def __init__(
@@ -171,6 +174,8 @@ class FtpScan:
     ) -> None:
         self._client = client
         self._operation = operation
+        # a loop may be left by `break`; harmless when the listing is over
+        weakref.finalize(self, operation.cancel).atexit = False
         self._reader = ListingReader(form, path=path_of(url))
         self._entries: collections.deque[FtpEntry] = collections.deque()
         self._offset = 0
@@ -199,6 +204,12 @@ class FtpScan:
             self._operation.cancel()
             self._operation.wait()
 
+    async def aclose(self) -> None:
+        """The same in asyncio."""
+        self._operation.cancel()
+        with contextlib.suppress(GlobusException):
+            await self._operation
+
     def __enter__(self) -> Self:
         return self
 
@@ -209,6 +220,12 @@ class FtpScan:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def __iter__(self) -> Iterator[FtpEntry]:
         return self

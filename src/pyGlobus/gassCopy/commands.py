@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from .._core.buffers import shown
 from .._core.errors import text_of
 from .._core.operation import Operation
+from .._core.work import Work
 from .._native import ffi, lib
 from ..ftpClient import Mode, Type
 from .attributes import GassCopyAttr
@@ -18,7 +19,6 @@ from .local import LocalChecksum
 from .running import Command
 from .session import ON_COMPLETE, Machine
 from .sides import Side
-from .work import Work
 
 __all__ = ["COMMAND_TIMEOUT", "Commands"]
 

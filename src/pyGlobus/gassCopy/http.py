@@ -1,4 +1,4 @@
-"""A file by http or https (RFC 9112), between a URL and a descriptor, on a socket of ours.
+"""A file by http or https, between a URL and a descriptor, on a socket of ours.
 
 The http driver of GASS transfer cannot be stopped: what cancels a request meets its own
 assertions, and its socket is out of reach.  It also follows a server to any other one.  So its
@@ -14,24 +14,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
+from .._core.channel import (
+    Channel,
+    ConnectionBroken,
+    Expected,
+    SocketOptions,
+    connect,
+    secure,
+)
 from .._core.errors import CredentialError
-from ..gassTransfer import FileMode, GassRequestAttr
+from .._core.http import AGENT, Head, body, read_head, shown_text, take_head
+from .._core.work import Stop, write_all
+from ..gassTransfer import Authorization, FileMode, GassRequestAttr
 from ..security.credential import Credential
-from .channel import Channel, ConnectionBroken, connect, secure
-from .work import Stop, write_all
 
 __all__ = ["Denied", "NotReferred", "get", "put"]
 
 _BLOCK = 1 << 18
 """Bytes that are read or written at once."""
 _MOST_REFERRALS = 5
-_LONGEST_HEAD = 1 << 16
-"""Bytes of a server's headers, at most."""
-_LONGEST_LINE = 1 << 12
-_AGENT = "Globus-GASS-HTTP/1.1.0"
-"""What GASS clients call themselves."""
 _STATUS = re.compile(rb"HTTP/1\.\d (\d{3})(?: (.*))?")
-_HEADER = re.compile(rb"([!#-'*+\-.^-z|~\w]+):[ \t]*(.*?)[ \t]*")
 _HOST = re.compile(r"[\w.:%-]+")
 _PORTS = {"http": 80, "https": 443}
 
@@ -79,7 +81,7 @@ class _Address:
         target = behind[at:]
         if not target.startswith("/"):
             target = f"/{target}"
-        # GASS servers decode the blank only; all else that is printable goes as it is
+        # what is printable goes as it is: the servers of GCT decode it, or do not
         target = quote(target, safe="".join(map(chr, range(0x21, 0x7F))))
         return cls(scheme, name, parts.port or _PORTS[scheme], target, url)
 
@@ -95,30 +97,21 @@ def _bracketed(host: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Head):
     """The head of a server's answer."""
 
-    status: int
-    reason: str
-    headers: dict[str, str]
+    status: int = 0
+    reason: str = ""
 
-    def length(self) -> int | None:
-        """How many bytes follow, where that is announced; None: to the end of the connection."""
-        text = self.headers.get("content-length")
-        if text is None:
-            return None
-        lengths = {one.strip() for one in text.split(",")}
-        if len(lengths) != 1 or not text.isascii() or not min(lengths).isdecimal():
-            raise ConnectionBroken(f"the server announces a length of {text[:40]!r} bytes")
-        return int(min(lengths))
-
-    @property
-    def chunked(self) -> bool:
-        """Whether what follows comes in chunks; a length is void then."""
-        coding = self.headers.get("transfer-encoding", "").lower()
-        if coding not in ("", "identity", "chunked"):
-            raise ConnectionBroken(f"the server sends in the coding {coding[:40]!r}")
-        return coding == "chunked"
+    @classmethod
+    def parse(cls, text: bytes) -> _Answer:
+        """Read one."""
+        head = Head.parse(text)
+        status = _STATUS.fullmatch(head.first)
+        if status is None:
+            raise ConnectionBroken("what answers does not speak HTTP")
+        reason = shown_text((status[2] or b"").decode("latin-1"))
+        return cls(head.first, head.headers, int(status[1]), reason)
 
 
 def get(url: str, attr: GassRequestAttr | None, descriptor: int, stop: Stop, count: Count) -> None:
@@ -127,7 +120,7 @@ def get(url: str, attr: GassRequestAttr | None, descriptor: int, stop: Stop, cou
     Raises:
         Denied: the server has refused it.
         NotReferred: it sends us elsewhere.
-        ConnectionBroken, ServerRefused: see `channel`.
+        ConnectionBroken, PeerRefused: see `channel`.
         CredentialError: there is no credential for https.
         OSError: the descriptor cannot be written.
         OperationCancelledError: it was stopped.
@@ -145,7 +138,7 @@ def get(url: str, attr: GassRequestAttr | None, descriptor: int, stop: Stop, cou
                 address = _referred(address, answer, attr)
                 continue
             _require_success(answer)
-            pieces = _body(channel, answer)
+            pieces = iter(()) if answer.status == 204 else body(channel, answer, to_the_end=True)
             if attr is not None and attr.file_mode is FileMode.TEXT:
                 pieces = _text(pieces)
             for piece in pieces:
@@ -174,10 +167,7 @@ def put(url: str, attr: GassRequestAttr | None, descriptor: int, stop: Stop, cou
             count(len(block))
             if not block:
                 break
-        answer = _answer(channel)
-        if 300 <= answer.status < 400:
-            _refuse_referral(answer)
-        _require_success(answer)
+        _require_taken(_answer(channel))
     finally:
         channel.close()
 
@@ -193,8 +183,11 @@ def _opened(address: _Address, attr: GassRequestAttr | None, stop: Stop) -> Chan
         credential = Credential.default()
         if credential.expired:
             raise CredentialError(f"the credential of {credential.subject} has expired")
+    options = SocketOptions()
+    if attr is not None:
+        options = SocketOptions(attr.sndbuf, attr.rcvbuf, attr.nodelay)
     first = proxy or address
-    connection = connect(first.host, first.port, attr, stop)
+    connection = connect(first.host, first.port, options, stop)
     channel = Channel(connection, stop)
     if credential is None:
         return channel
@@ -207,7 +200,16 @@ def _opened(address: _Address, attr: GassRequestAttr | None, stop: Stop) -> Chan
     except BaseException:
         channel.close()
         raise
-    return secure(connection, address.host, attr, credential, stop)
+    return secure(connection, stop, credential, _expected(address, attr))
+
+
+def _expected(address: _Address, attr: GassRequestAttr | None) -> Expected:
+    mode, subject = (Authorization.SELF, None) if attr is None else attr.get_authorization()
+    if mode is Authorization.SELF:
+        return Expected()
+    if mode is Authorization.HOST:
+        return Expected("host", address.host)
+    return Expected("subject", subject or "")
 
 
 def _head(verb: str, address: _Address, attr: GassRequestAttr | None) -> bytes:
@@ -217,7 +219,7 @@ def _head(verb: str, address: _Address, attr: GassRequestAttr | None) -> bytes:
         f"{verb} {place}{address.target} HTTP/1.1",
         f"Host: {address.place}",
         "Connection: close",
-        f"User-Agent: {_AGENT}",
+        f"User-Agent: {AGENT}",
     ]
     if verb == "PUT":
         text = attr is not None and attr.file_mode is FileMode.TEXT
@@ -231,22 +233,16 @@ def _flush(channel: Channel) -> None:
     while not channel.flush():
         if channel.ended:
             # a last word may be there
-            _require_success(_answer(channel))
+            _require_taken(_answer(channel))
             raise ConnectionBroken("the server closed the connection before it had everything")
         _look_at_early_answer(channel)
 
 
 def _look_at_early_answer(channel: Channel) -> None:
-    while (end := channel.received.find(b"\r\n\r\n")) >= 0:
-        answer = _parsed(bytes(channel.received[:end]))
+    while (answer := take_head(channel, _Answer.parse)) is not None:
         if answer.status >= 200:
-            if 300 <= answer.status < 400:
-                _refuse_referral(answer)
-            _require_success(answer)
+            _require_taken(answer)
             raise ConnectionBroken("the server answered before it had everything")
-        del channel.received[: end + 4]
-    if len(channel.received) > _LONGEST_HEAD:
-        raise ConnectionBroken("the server's headers have no end")
 
 
 def _read(channel: Channel, descriptor: int, stop: Stop) -> bytes:
@@ -274,32 +270,9 @@ def _read(channel: Channel, descriptor: int, stop: Stop) -> bytes:
 def _answer(channel: Channel) -> _Answer:
     """The head of the server's answer, but for those that only say to go on."""
     while True:
-        while (end := channel.received.find(b"\r\n\r\n")) < 0:
-            if len(channel.received) > _LONGEST_HEAD:
-                raise ConnectionBroken("the server's headers have no end")
-            if not channel.fill():
-                raise ConnectionBroken("the server closed the connection without an answer")
-        answer = _parsed(bytes(channel.received[:end]))
-        del channel.received[: end + 4]
+        answer = read_head(channel, _Answer.parse)
         if answer.status >= 200:
             return answer
-
-
-def _parsed(head: bytes) -> _Answer:
-    first, *lines = head.split(b"\r\n")
-    status = _STATUS.fullmatch(first)
-    if status is None:
-        raise ConnectionBroken("what answers does not speak HTTP")
-    headers: dict[str, str] = {}
-    for line in lines:
-        header = _HEADER.fullmatch(line)
-        if header is None:
-            raise ConnectionBroken("the server's headers cannot be read")
-        name, value = header[1].decode("ascii").lower(), header[2].decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    reason = (status[2] or b"").decode("latin-1")
-    shown = "".join(char if char.isprintable() else " " for char in reason)[:200]
-    return _Answer(int(status[1]), shown, headers)
 
 
 def _require_success(answer: _Answer) -> None:
@@ -307,65 +280,12 @@ def _require_success(answer: _Answer) -> None:
         raise Denied(answer.status, answer.reason)
 
 
-def _body(channel: Channel, answer: _Answer) -> Iterator[bytes]:
-    if answer.status == 204:
-        return iter(())
-    if answer.chunked:
-        return _chunks(channel)
-    length = answer.length()
-    return _to_the_end(channel) if length is None else _exactly(channel, length, "the page")
-
-
-def _to_the_end(channel: Channel) -> Iterator[bytes]:
-    while channel.received or channel.fill():
-        yield _taken(channel, len(channel.received))
-
-
-def _exactly(channel: Channel, length: int, what: str) -> Iterator[bytes]:
-    left = length
-    while left:
-        if not channel.received and not channel.fill():
-            raise ConnectionBroken(
-                f"the connection broke {left} bytes before the end of {what} of {length} bytes"
-            )
-        piece = _taken(channel, left)
-        left -= len(piece)
-        yield piece
-
-
-def _chunks(channel: Channel) -> Iterator[bytes]:
-    while True:
-        size = _line(channel).partition(b";")[0].strip()
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
-            raise ConnectionBroken("the server's chunks cannot be read")
-        length = int(size, 16)
-        if not length:
-            break
-        yield from _exactly(channel, length, "a chunk")
-        if _line(channel):
-            raise ConnectionBroken("the server's chunks cannot be read")
-    trailers = 0
-    while line := _line(channel):
-        trailers += len(line)
-        if trailers > _LONGEST_HEAD:
-            raise ConnectionBroken("the server's headers have no end")
-
-
-def _line(channel: Channel) -> bytes:
-    while (end := channel.received.find(b"\r\n")) < 0:
-        if len(channel.received) > _LONGEST_LINE:
-            raise ConnectionBroken("the server's chunks cannot be read")
-        if not channel.fill():
-            raise ConnectionBroken("the connection broke between two chunks")
-    line = bytes(channel.received[:end])
-    del channel.received[: end + 2]
-    return line
-
-
-def _taken(channel: Channel, most: int) -> bytes:
-    piece = bytes(channel.received[:most])
-    del channel.received[:most]
-    return piece
+def _require_taken(answer: _Answer) -> None:
+    """Raise unless the server has taken what was sent."""
+    if 300 <= answer.status < 400:
+        where = shown_text(answer.headers.get("location", "another place"))
+        raise NotReferred(f"the server refers to {where}, and what is sent is not sent twice")
+    _require_success(answer)
 
 
 def _text(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -374,20 +294,17 @@ def _text(pieces: Iterator[bytes]) -> Iterator[bytes]:
     Which line ends the page has, the first of them tells (RFC 2068 allowed all three).
     """
     line_end = b""
-    held = b""
+    rest = b""
     for piece in pieces:
-        data = held + bytes(byte & 0x7F for byte in piece)
+        data = rest + bytes(byte & 0x7F for byte in piece)
         # a CR may be the first half of a line end
-        held = b"\r" if data.endswith(b"\r") else b""
-        data = data[: len(data) - len(held)]
+        rest = b"\r" if data.endswith(b"\r") else b""
+        data = data[: len(data) - len(rest)]
         if not line_end and (first := re.search(rb"\r\n|\r|\n", data)):
             line_end = first[0]
         yield data.replace(line_end, b"\n") if line_end else data
-    if held:
-        yield b"\n" if line_end in (b"", b"\r") else held
-
-
-# --- referrals -----------------------------------------------------------------------------------
+    if rest:
+        yield b"\n" if line_end in (b"", b"\r") else rest
 
 
 def _referred(address: _Address, answer: _Answer, attr: GassRequestAttr | None) -> _Address:
@@ -404,9 +321,3 @@ def _referred(address: _Address, answer: _Answer, attr: GassRequestAttr | None) 
     if "*" not in hosts and next_one.host.lower() not in hosts:
         raise NotReferred(f"the server refers to another host, {next_one.host}")
     return next_one
-
-
-def _refuse_referral(answer: _Answer) -> None:
-    where = answer.headers.get("location", "another place")[:200]
-    shown = "".join(char if char.isprintable() else " " for char in where)
-    raise NotReferred(f"the server refers to {shown}, and what is sent is not sent twice")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import select
 
+from .._core.work import Work, write_all
 from .constants import Status
 from .errors import os_error
 from .session import Session
 from .settings import Settings
 from .sides import Side
 from .verify import checked, file_checksum
-from .work import Work, write_all
 
 __all__ = ["LocalChecksum", "LocalCopy"]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 from typing import Any
 
+from .._core.channel import ConnectionBroken, PeerRefused
 from .._core.errors import CredentialError, GlobusException
-from .channel import ConnectionBroken, ServerRefused
+from .._core.work import Work
 from .constants import UrlMode
 from .errors import (
     GassCopyValueError,
@@ -23,7 +24,6 @@ from .errors import (
 from .http import Denied, NotReferred, get, put
 from .sides import Side
 from .verify import checked
-from .work import Work
 
 __all__ = ["Request"]
 
@@ -86,7 +86,7 @@ class Request(Work[None]):
             ) from denied
         except ConnectionBroken as broken:
             raise self._broken(str(broken), broken.number) from broken
-        except ServerRefused as refused:
+        except PeerRefused as refused:
             raise refused_error(
                 str(refused), refused.causes, self.what, remote.name, remote.url
             ) from refused

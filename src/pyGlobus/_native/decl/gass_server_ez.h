@@ -1,4 +1,4 @@
-/* GASS server EZ: a ready-made GASS server (globus_gass_server_ez.h) */
+/* GASS server EZ: the options of a ready-made GASS server (globus_gass_server_ez.h) */
 
 #define GLOBUS_GASS_SERVER_EZ_LINE_BUFFER ...
 #define GLOBUS_GASS_SERVER_EZ_TILDE_EXPAND ...
@@ -10,12 +10,3 @@
 #define GLOBUS_GASS_SERVER_EZ_CLIENT_SHUTDOWN_ENABLE ...
 
 static globus_module_descriptor_t *const GLOBUS_GASS_SERVER_EZ_MODULE;
-typedef void (*globus_gass_server_ez_client_shutdown_t)(void);
-
-
-/* functions */
-int globus_gass_server_ez_init(
-    globus_gass_transfer_listener_t *listener, globus_gass_transfer_listenerattr_t *attr,
-    char *scheme, globus_gass_transfer_requestattr_t *reqattr, unsigned long options,
-    globus_gass_server_ez_client_shutdown_t callback);
-int globus_gass_server_ez_shutdown(globus_gass_transfer_listener_t listener);

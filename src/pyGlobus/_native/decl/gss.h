@@ -77,6 +77,12 @@ OM_uint32 gss_init_sec_context(
     OM_uint32 req_flags, OM_uint32 time_req, const gss_channel_bindings_t input_chan_bindings,
     const gss_buffer_t input_token, gss_OID *actual_mech_type, gss_buffer_t output_token,
     OM_uint32 *ret_flags, OM_uint32 *time_rec);
+OM_uint32 gss_accept_sec_context(
+    OM_uint32 *minor_status, gss_ctx_id_t *context_handle,
+    const gss_cred_id_t acceptor_cred_handle, const gss_buffer_t input_token_buffer,
+    const gss_channel_bindings_t input_chan_bindings, gss_name_t *src_name, gss_OID *mech_type,
+    gss_buffer_t output_token, OM_uint32 *ret_flags, OM_uint32 *time_rec,
+    gss_cred_id_t *delegated_cred_handle);
 OM_uint32 gss_inquire_context(
     OM_uint32 *minor_status, const gss_ctx_id_t context_handle, gss_name_t *src_name,
     gss_name_t *targ_name, OM_uint32 *lifetime_rec, gss_OID *mech_type, OM_uint32 *ctx_flags,
@@ -107,12 +113,6 @@ OM_uint32 gss_release_buffer_set(OM_uint32 *minor_status, gss_buffer_set_t *buff
 OM_uint32 gss_inquire_cred_by_oid(
     OM_uint32 *minor_status, const gss_cred_id_t cred_handle, const gss_OID desired_object,
     gss_buffer_set_t *data_set);
-OM_uint32 gss_accept_sec_context(
-    OM_uint32 *minor_status, gss_ctx_id_t *context_handle,
-    const gss_cred_id_t acceptor_cred_handle, const gss_buffer_t input_token_buffer,
-    const gss_channel_bindings_t input_chan_bindings, gss_name_t *src_name, gss_OID *mech_type,
-    gss_buffer_t output_token, OM_uint32 *ret_flags, OM_uint32 *time_rec,
-    gss_cred_id_t *delegated_cred_handle);
 OM_uint32 gss_process_context_token(
     OM_uint32 *minor_status, const gss_ctx_id_t context_handle, const gss_buffer_t token_buffer);
 OM_uint32 gss_inquire_sec_context_by_oid(

@@ -10,6 +10,12 @@
  * that; it frees what QUIT has registered at a reply of any kind, goes on to read after a 1xx, and
  * calls what it has freed (globus_l_ftp_control_send_cmd_cb).  An abort sends no QUIT.
  *
+ * So is one between two servers which the one says to be over before the other has been asked.  The
+ * library would tell of success, and free what the connection to the other still calls back to.
+ *
+ * And so is a checksum that no algorithm makes: the library copies it into the caller's memory as long
+ * as it is (globus_l_ftp_client_parse_cksm).
+ *
  * A rename ends when RNFR is refused.  The library sends RNTO all the same, which names a file that
  * an earlier RNFR may have meant, and tells only what the server says to that.
  *
@@ -19,29 +25,13 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include "ftpservers.h"
 #include "passive.h"
-#include "peers.h"
 
-#include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Milliseconds for the look-up of a server's name.  It is only looked up when the server's data is
- * elsewhere than its control connection, and other transfers wait meanwhile. */
-enum { LOOK_UP = 5000 };
-
-/* SCHEME://WHO@HOST:PORT, and what is known of it */
-typedef struct server
-{
-    struct server *next;
-    char           command[64];     /* the last one, or its beginning */
-    char           mode, dcau, prot;    /* what it has agreed to; '-': nothing */
-    char          *features;        /* its reply to FEAT */
-    char           key[];
-}
-server;
 
 struct cog_guard
 {
@@ -49,7 +39,7 @@ struct cog_guard
     int             references;     /* Python's, and one for each copy of the plugin */
     char           *allowed;        /* as cog_address_in() takes it */
     int             delayed;        /* 227 tells no address: 127 does, later */
-    server         *servers;
+    cog_ftp_server *servers;
     int             answered;       /* a server has replied, and not that it hangs up */
     char           *fault_url;
     char           *refused_url, *refused;
@@ -58,6 +48,7 @@ struct cog_guard
     char           *rename_reply;   /* the refusal of RNFR */
     int             rename_code;
     int             began;          /* a server has said that data may come */
+    int             operation;      /* the number of the one that runs */
 };
 
 /* What a plugin in one handle has: gass copy has two transfers under way, each in a handle. */
@@ -65,96 +56,10 @@ typedef struct watch
 {
     cog_guard *guard;
     int        awaited;     /* a transfer with one server, which has not said that it begins */
+    int        between;     /* the number of the operation that is one between two servers, or 0 */
+    int        sent, got;   /* which of them have been asked: STOR, RETR and their like */
 }
 watch;
-
-/* --- the server of a URL ----------------------------------------------------------------------- */
-
-/* How long the part of a URL is that names the server. */
-static size_t key_length(const char *url)
-{
-    const char *host = strstr(url, "://");
-    size_t length;
-
-    host = host ? host + 3 : url;
-    length = (size_t) (host - url) + strcspn(host, "/");
-    /* "host:21./x" is a relative path, see _core/ftpurls.py */
-    return length && url[length - 1] == '.' && memrchr(url, ':', length) > (void *) host
-        ? length - 1 : length;
-}
-
-/* What is known of it, under lock; NULL: nothing, and no memory. */
-static server *server_of(cog_guard *guard, const char *url)
-{
-    size_t length = key_length(url);
-    server *one;
-
-    for (one = guard->servers; one; one = one->next)
-    {
-        if (!strncmp(one->key, url, length) && !one->key[length])
-        {
-            return one;
-        }
-    }
-    if ((one = calloc(1, sizeof *one + length + 1)))
-    {
-        memcpy(one->key, url, length);
-        one->mode = one->dcau = one->prot = '-';
-        one->next = guard->servers;
-        guard->servers = one;
-    }
-    return one;
-}
-
-/* The host of a URL, without the brackets of an IPv6 address, and its port; free it. */
-static char *host_of(const char *url, unsigned *port)
-{
-    size_t length = key_length(url);
-    const char *host = strstr(url, "://"), *end = url + length, *at, *colon;
-
-    *port = !strncasecmp(url, "gsiftp:", 7) ? 2811 : 21;
-    host = host ? host + 3 : url;
-    at = memrchr(host, '@', (size_t) (end - host));
-    host = at ? at + 1 : host;
-    colon = memrchr(host, ':', (size_t) (end - host));
-    if (*host == '[')
-    {
-        const char *bracket = memchr(host, ']', (size_t) (end - host));
-
-        host++;
-        colon = bracket && colon && colon > bracket ? colon : NULL;
-        end = bracket ? bracket : end;
-    }
-    if (colon)
-    {
-        *port = (unsigned) strtoul(colon + 1, NULL, 10);
-        end = colon < end ? colon : end;
-    }
-    return strndup(host, (size_t) (end - host));
-}
-
-/* Whether it is an address of the server: that of the control connection, or one of its name's. */
-static int is_server(const char *url, const cog_address *address)
-{
-    unsigned port;
-    char *name = host_of(url, &port);
-    cog_address its;
-    int is;
-
-    if (!name)
-    {
-        return 0;
-    }
-    is = (cog_address_read(name, &its) && !memcmp(&its, address, sizeof its))
-        || (strncasecmp(url, "sshftp:", 7) && cog_is_peer(address, port));
-    if (!is)
-    {
-        globus_thread_blocking_will_block();
-        is = cog_name_has(name, address, LOOK_UP);
-    }
-    free(name);
-    return is;
-}
 
 /* --- what Globus notifies of ------------------------------------------------------------------- */
 
@@ -181,7 +86,7 @@ static int is_harmless(cog_guard *guard, const char *url, int code, const char *
             break;
         }
         if (found == COG_PASSIVE_ADDRESS && !(allowed && cog_address_in(&address, allowed))
-            && !is_server(url, &address))
+            && !cog_ftp_server_has(url, &address))
         {
             cog_address_write(&address, text);
             break;
@@ -201,29 +106,6 @@ static int is_harmless(cog_guard *guard, const char *url, int code, const char *
     return 0;
 }
 
-static int is_command(const server *server, const char *verb)
-{
-    return server && !strncasecmp(server->command, verb, strlen(verb));
-}
-
-static int is_transfer(const server *server)
-{
-    static const char *const verbs[] = {
-        "RETR ", "STOR ", "APPE ", "ERET ", "ESTO ", "GET ", "PUT ", "LIST ", "NLST ", "MLSD ",
-        "MLSR "
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof verbs / sizeof *verbs; i++)
-    {
-        if (is_command(server, verbs[i]))
-        {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* globus_l_ftp_client_parse_mdtm() looks for a digit, also behind the end of the reply. */
 static int tells_no_time(const char *reply)
 {
@@ -232,8 +114,20 @@ static int tells_no_time(const char *reply)
     return !digits[strcspn(digits, "0123456789")];
 }
 
+/* GASS copy gives the library room for the longest digest of OpenSSL, in hexadecimal. */
+enum { LONGEST_CHECKSUM = 128 };
+
+/* As sscanf() finds the word. */
+static int is_long_checksum(const char *reply)
+{
+    const char *word = reply + strnlen(reply, 4);
+
+    word += strspn(word, " \t\n\v\f\r");
+    return strcspn(word, " \t\n\v\f\r") > LONGEST_CHECKSUM;
+}
+
 /* What cannot be what comes next; NULL: nothing is wrong.  Under lock. */
-static const char *disorder(watch *watch, const server *server, int code, const char *reply)
+static const char *disorder(watch *watch, const cog_ftp_server *server, int code, const char *reply)
 {
     if (code / 100 == 1)
     {
@@ -241,47 +135,30 @@ static const char *disorder(watch *watch, const server *server, int code, const 
         watch->guard->began = 1;
     }
     /* what comes before the transfer ends with 250, too: CWD, SITE CLIENTINFO */
-    if (watch->awaited && (code == 226 || code == 250) && is_transfer(server))
+    if (watch->awaited && (code == 226 || code == 250) && cog_ftp_server_transfers(server))
     {
         return "are out of order: the transfer is over before it has begun (226 or 250 before 150)";
     }
-    if (code == 213 && is_command(server, "MDTM") && tells_no_time(reply))
+    if (watch->between == watch->guard->operation && (code == 226 || (code == 250 && cog_ftp_server_transfers(server)))
+        && !(watch->sent && watch->got))
+    {
+        return "are out of order: the transfer is over before the other server has been asked";
+    }
+    if (code == 213 && cog_ftp_server_was_asked(server, "CKSM ") && is_long_checksum(reply))
+    {
+        return "make no sense: 213 to CKSM with a checksum that is too long";
+    }
+    if (code == 213 && cog_ftp_server_was_asked(server, "MDTM") && tells_no_time(reply))
     {
         return "make no sense: 213 to MDTM without a time";
     }
     return NULL;
 }
 
-/* What the server has agreed to, or said; under lock. */
-static void note(server *server, int code, const char *reply)
-{
-    if (code / 100 != 2)
-    {
-        return;
-    }
-    if (is_command(server, "MODE "))
-    {
-        server->mode = server->command[5];
-    }
-    else if (is_command(server, "DCAU "))
-    {
-        server->dcau = server->command[5];
-    }
-    else if (is_command(server, "PROT "))
-    {
-        server->prot = server->command[5];
-    }
-    else if (is_command(server, "FEAT"))
-    {
-        free(server->features);
-        server->features = strdup(reply);
-    }
-}
-
 /* Whether the file to rename is refused, and RNTO must not follow.  Under lock. */
-static int is_refused_rename(cog_guard *guard, const server *server, int code, const char *reply)
+static int is_refused_rename(cog_guard *guard, const cog_ftp_server *server, int code, const char *reply)
 {
-    if (code < 400 || code == 421 || !is_command(server, "RNFR "))
+    if (code < 400 || code == 421 || !cog_ftp_server_was_asked(server, "RNFR "))
     {
         return 0;
     }
@@ -295,30 +172,32 @@ static int is_refused_rename(cog_guard *guard, const server *server, int code, c
 static void on_connect(NOTIFIED, const char *url)
 {
     cog_guard *guard = ((watch *) specific)->guard;
-    server *server;
+    cog_ftp_server *server;
 
     (void) plugin, (void) handle;
     pthread_mutex_lock(&guard->lock);
-    if ((server = server_of(guard, url ? url : "")))
+    if ((server = cog_ftp_server_of(&guard->servers, url ? url : "")))
     {
-        server->mode = server->dcau = server->prot = '-';
-        server->command[0] = '\0';
-        free(server->features);
-        server->features = NULL;
+        cog_ftp_server_reset(server);
     }
     pthread_mutex_unlock(&guard->lock);
 }
 
 static void on_command(NOTIFIED, const char *url, const char *command)
 {
-    cog_guard *guard = ((watch *) specific)->guard;
-    server *server;
+    watch *watch = specific;
+    cog_guard *guard = watch->guard;
+    cog_ftp_server *server;
 
     (void) plugin, (void) handle;
     pthread_mutex_lock(&guard->lock);
-    if ((server = server_of(guard, url ? url : "")))
+    if ((server = cog_ftp_server_of(&guard->servers, url ? url : "")))
     {
         snprintf(server->command, sizeof server->command, "%s", command ? command : "");
+        watch->sent |= cog_ftp_server_was_asked(server, "STOR ") || cog_ftp_server_was_asked(server, "APPE ")
+            || cog_ftp_server_was_asked(server, "ESTO ") || cog_ftp_server_was_asked(server, "PUT ");
+        watch->got |= cog_ftp_server_was_asked(server, "RETR ") || cog_ftp_server_was_asked(server, "ERET ")
+            || cog_ftp_server_was_asked(server, "GET ");
     }
     pthread_mutex_unlock(&guard->lock);
 }
@@ -331,12 +210,12 @@ static void on_response(
     int code = response && !error ? response->code : 0, wrong = 0, delayed;
     const char *reply = response && response->response_buffer
         ? (const char *) response->response_buffer : "", *what;
-    server *server;
+    cog_ftp_server *server;
 
     (void) plugin;
     url = url ? url : "";
     pthread_mutex_lock(&guard->lock);
-    server = server_of(guard, url);
+    server = cog_ftp_server_of(&guard->servers, url);
     guard->answered |= code && code != 421;
     if ((what = disorder(watch, server, code, reply)))
     {
@@ -347,7 +226,7 @@ static void on_response(
     }
     else if (server)
     {
-        note(server, code, reply);
+        cog_ftp_server_note(server, code, reply);
         wrong = is_refused_rename(guard, server, code, reply);
     }
     delayed = guard->delayed;
@@ -380,10 +259,20 @@ static void on_fault(NOTIFIED, const char *url, globus_object_t *error)
     pthread_mutex_unlock(&guard->lock);
 }
 
-static void await(watch *watch, int single)
+static void begin_transfer(watch *watch, int single)
 {
     pthread_mutex_lock(&watch->guard->lock);
     watch->awaited = single;
+    if (single)
+    {
+        watch->between = 0;
+    }
+    else if (watch->between != watch->guard->operation)
+    {
+        /* else it is the next of several that are pipelined */
+        watch->between = watch->guard->operation;
+        watch->sent = watch->got = 0;
+    }
     pthread_mutex_unlock(&watch->guard->lock);
 }
 
@@ -413,7 +302,7 @@ HEARS_OF(
 static void on_operation(NOTIFIED, const char *url, ATTR attr, globus_bool_t restart)
 {
     (void) plugin, (void) handle, (void) url, (void) attr, (void) restart;
-    await(specific, 1);
+    begin_transfer(specific, 1);
 }
 
 /* Between two servers replies of both come by the same way, pipelined those to several files. */
@@ -423,14 +312,13 @@ static void on_transfer(
 {
     (void) plugin, (void) handle, (void) source, (void) source_attr, (void) dest, (void) dest_attr;
     (void) restart;
-    await(specific, 0);
+    begin_transfer(specific, 0);
 }
 
 /* --- the plugin itself ------------------------------------------------------------------------- */
 
 void cog_guard_free(cog_guard *guard)
 {
-    server *one;
     int left;
 
     pthread_mutex_lock(&guard->lock);
@@ -440,12 +328,7 @@ void cog_guard_free(cog_guard *guard)
     {
         return;
     }
-    while ((one = guard->servers))
-    {
-        guard->servers = one->next;
-        free(one->features);
-        free(one);
-    }
+    cog_ftp_servers_free(&guard->servers);
     free(guard->allowed);
     free(guard->fault_url);
     free(guard->refused_url);
@@ -575,6 +458,7 @@ void cog_guard_begin(cog_guard *guard, const char *allowed, int delayed)
     guard->delayed = delayed;
     guard->answered = 0;
     guard->began = 0;
+    guard->operation++;
     free(guard->fault_url);
     free(guard->refused_url);
     free(guard->refused);
@@ -637,11 +521,11 @@ const char *cog_guard_disorder(cog_guard *guard)
 
 char *cog_guard_features(cog_guard *guard, const char *url)
 {
-    server *server;
+    cog_ftp_server *server;
     char *copy;
 
     pthread_mutex_lock(&guard->lock);
-    server = server_of(guard, url);
+    server = cog_ftp_server_of(&guard->servers, url);
     copy = server && server->features ? strdup(server->features) : NULL;
     pthread_mutex_unlock(&guard->lock);
     return copy;
@@ -649,10 +533,10 @@ char *cog_guard_features(cog_guard *guard, const char *url)
 
 void cog_guard_agreed(cog_guard *guard, const char *url, char *mode_dcau_prot)
 {
-    server *server;
+    cog_ftp_server *server;
 
     pthread_mutex_lock(&guard->lock);
-    server = server_of(guard, url);
+    server = cog_ftp_server_of(&guard->servers, url);
     mode_dcau_prot[0] = server ? server->mode : '-';
     mode_dcau_prot[1] = server ? server->dcau : '-';
     mode_dcau_prot[2] = server ? server->prot : '-';

@@ -41,8 +41,6 @@ enum
     COG_EVENT_GRAM_STATE,       /* a job manager tells: as the next */
     COG_EVENT_GRAM_INFO,        /* code: of the job or request, a: job state, text: contact, the
                                    error's message, and extensions */
-    COG_EVENT_LISTENER_CLOSED,
-    COG_EVENT_SHUTDOWN_ASKED,   /* a client asked a GASS server to shut down */
     COG_EVENT_BATCH,            /* code: errno here, a: bytes, b: number of the file, and its error */
     COG_EVENT_BATCH_END,
     COG_EVENT_PIPELINE,         /* a: pairs of URLs that are complete */
@@ -66,13 +64,8 @@ void cog_on_gram_info(void *arg, const char *contact, globus_gram_client_job_inf
 /* Listens for what job managers tell: events of kind COG_EVENT_GRAM_STATE for `token`.  `contact`
  * is for free(), and for globus_gram_protocol_callback_disallow().  Returns GRAM's error code. */
 int cog_gram_listen(cog_token token, char **contact);
-void cog_on_listener_closed(void *arg, globus_gass_transfer_listener_t listener);
-void cog_on_gass_shutdown(void);
-/* GASS server EZ gives its shutdown callback no argument: this is the token it posts to. */
-void cog_set_gass_shutdown_token(cog_token token);
-/* Where GASS server EZ's standard output and error go: descriptors, or -1 for the process' own.
- * Returns 0, or -errno. */
-int cog_gass_streams(int out, int err, int by_lines);
+/* Returns the module's status; see gram.c before using it. */
+int cog_activate_with_proxy(globus_module_descriptor_t *module, const char *proxy);
 
 /* start.c */
 char *cog_check_thread_plugin(void);            /* NULL, or why it will not load (free it) */

@@ -1,6 +1,6 @@
-"""A connection to an http or https server, whose socket is ours alone.
+"""A connection whose socket is ours alone, in the clear or over TLS with GSI's verification.
 
-GSI's own library does the handshake and verifies the server (``gssapi.h``), with what the http
+GSI's own library does the handshake and verifies the other side (``gssapi.h``), with what the http
 driver of GASS transfer asks for: TLS as any https server speaks it, mutual authentication, privacy.
 """
 
@@ -13,16 +13,25 @@ import select
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
-from .._core.errors import Cause, take_error
-from .._core.runtime import runtime
 from .._native import ffi, lib
-from ..gassTransfer import Authorization, GassRequestAttr
-from ..security.credential import Credential
+from .environment import port_range
+from .errors import Cause, take_error
+from .runtime import runtime
 from .work import Stop
 
-__all__ = ["Channel", "ConnectionBroken", "ServerRefused", "connect", "secure"]
+__all__ = [
+    "Channel",
+    "ConnectionBroken",
+    "Expected",
+    "HasGss",
+    "PeerRefused",
+    "SocketOptions",
+    "connect",
+    "secure",
+]
 
 _RECEIVE = 1 << 18
 """Bytes that are taken from the socket at once."""
@@ -32,7 +41,7 @@ _RECORD_TYPES = range(20, 25)
 
 
 class ConnectionBroken(Exception):
-    """The server cannot be reached, or the connection broke."""
+    """The other side cannot be reached, or the connection broke."""
 
     def __init__(self, reason: str, number: int = errno.ECONNRESET) -> None:
         super().__init__(reason)
@@ -40,13 +49,43 @@ class ConnectionBroken(Exception):
         """An errno."""
 
 
-class ServerRefused(Exception):
-    """The server is not who it must be, or the two sides do not accept each other."""
+class PeerRefused(Exception):
+    """The other side is not who it must be, or the two do not accept each other."""
 
     def __init__(self, reason: str, causes: tuple[Cause, ...] = ()) -> None:
         super().__init__(reason)
         self.causes = causes
         """What GSI says of it."""
+
+
+class HasGss(Protocol):
+    """A credential."""
+
+    def gss(self) -> Any:
+        """Its `gss_cred_id_t`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Who the other side must be."""
+
+    kind: Literal["self", "host", "subject"] = "self"
+    """The same identity as ours, that of a host, or a subject that is named."""
+    name: str = ""
+    """The host, or the subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """How a socket is made."""
+
+    sndbuf: int = 0
+    """Bytes of its send buffer; 0: the system's own."""
+    rcvbuf: int = 0
+    """Bytes of its receive buffer."""
+    nodelay: bool = False
+    """Send small packets at once."""
 
 
 class Channel:
@@ -56,9 +95,20 @@ class Channel:
     puts it too.
     """
 
-    def __init__(self, connection: socket.socket, stop: Stop) -> None:
+    def __init__(
+        self, connection: socket.socket, stop: Stop, patience: float | None = None
+    ) -> None:
+        """On a socket that does not block.
+
+        Args:
+            connection: the socket, which is the channel's from now on.
+            stop: ends its waits.
+            patience: seconds that the other side may leave us waiting; None: as long as it takes.
+        """
         self._socket = connection
         self._stop = stop
+        self.patience = patience
+        """Seconds that the other side may leave us waiting."""
         self.received = bytearray()
         """What has come and has not been taken."""
         self.ended = False
@@ -69,6 +119,11 @@ class Channel:
         """Hang up."""
         self._socket.close()
 
+    def end_sending(self) -> None:
+        """Tell the other side that no more will come from here."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
     def fileno(self) -> int:
         """The socket's."""
         return self._socket.fileno()
@@ -76,7 +131,7 @@ class Channel:
     def fill(self) -> bool:
         """Wait until something has come, or nothing more will (then False)."""
         while not self.ended:
-            self._stop.wait((self.fileno(), select.POLLIN))
+            self._wait(select.POLLIN)
             if self.take():
                 return True
         return False
@@ -106,11 +161,17 @@ class Channel:
         """
         while self._out:
             ready = select.POLLOUT | (0 if self.ended else select.POLLIN)
-            self._stop.wait((self.fileno(), ready))
+            self._wait(ready)
             if not self.ended and (self.take() or self.ended):
                 return False
             self._send_some()
         return True
+
+    def _wait(self, events: int) -> None:
+        try:
+            self._stop.wait((self.fileno(), events), timeout=self.patience)
+        except TimeoutError:
+            raise ConnectionBroken("the other side is silent", errno.ETIMEDOUT) from None
 
     def _send_some(self) -> None:
         try:
@@ -139,8 +200,14 @@ class Channel:
 class _SecureChannel(Channel):
     """A connection over TLS."""
 
-    def __init__(self, connection: socket.socket, stop: Stop, credential: Credential) -> None:
-        super().__init__(connection, stop)
+    def __init__(
+        self,
+        connection: socket.socket,
+        stop: Stop,
+        credential: HasGss,
+        patience: float | None = None,
+    ) -> None:
+        super().__init__(connection, stop, patience)
         runtime.activate("GSI_GSSAPI")
         self._credential = credential
         self._context = ffi.new("gss_ctx_id_t *")
@@ -150,23 +217,23 @@ class _SecureChannel(Channel):
         lib.gss_delete_sec_context(ffi.new("OM_uint32 *"), self._context, ffi.NULL)
         super().close()
 
-    def handshake(self) -> None:
-        """Agree on keys, and verify the server's certificate (gss_init_sec_context)."""
-        flags = lib.GSS_C_MUTUAL_FLAG | lib.GSS_C_CONF_FLAG | lib.GSS_C_GLOBUS_SSL_COMPATIBLE
-        minor, granted = ffi.new("OM_uint32 *"), ffi.new("OM_uint32 *")
-        token = b""
+    def handshake(self, *, accepts: bool) -> None:
+        """Agree on keys, and verify the certificate of the other side.
+
+        (gss_init_sec_context; gss_accept_sec_context where the other side begins)
+        """
+        ask = self._accept if accepts else self._initiate
+        flags = ffi.new("OM_uint32 *")
+        token = self._record() if accepts else b""
         while True:
-            given, _kept = _buffer(token) if token else (ffi.NULL, None)
+            minor = ffi.new("OM_uint32 *")
             with _Buffer() as out:
-                major = lib.gss_init_sec_context(
-                    minor, self._credential.gss(), self._context, ffi.NULL, ffi.NULL, flags, 0,
-                    ffi.NULL, given, ffi.NULL, out.pointer, granted, ffi.NULL,
-                )  # fmt: skip
-                # when it fails, too: an alert that tells the server why
+                major = ask(minor, token, out.pointer, flags)
+                # when it fails, too: an alert that tells the other side why
                 self._out = memoryview(out.bytes())
             with contextlib.suppress(ConnectionBroken) if major >> 16 else contextlib.nullcontext():
                 while self._out:
-                    self._stop.wait((self.fileno(), select.POLLOUT))
+                    self._wait(select.POLLOUT)
                     self._send_some()
             if major >> 16:
                 raise _refusal(minor, major)
@@ -174,37 +241,57 @@ class _SecureChannel(Channel):
                 break
             token = self._record()
         wanted = lib.GSS_C_MUTUAL_FLAG | lib.GSS_C_CONF_FLAG
-        if granted[0] & wanted != wanted:
-            raise ServerRefused("the server would have us talk in the clear")
-        self._decode_rest()
+        if flags[0] & wanted != wanted:
+            raise PeerRefused("the other side would have us talk in the clear")
+        # what came behind the handshake
+        self.received += self._decoded(b"")
 
-    def require(self, authorization: Authorization, subject: str | None, host: str) -> None:
-        """Raise unless the server is who it must be."""
+    def _initiate(self, minor: Any, token: bytes, out: Any, flags: Any) -> int:
+        wanted = lib.GSS_C_MUTUAL_FLAG | lib.GSS_C_CONF_FLAG | lib.GSS_C_GLOBUS_SSL_COMPATIBLE
+        given, _kept = _buffer(token) if token else (ffi.NULL, None)
+        return lib.gss_init_sec_context(
+            minor, self._credential.gss(), self._context, ffi.NULL, ffi.NULL, wanted, 0, ffi.NULL,
+            given, ffi.NULL, out, flags, ffi.NULL,
+        )  # fmt: skip
+
+    def _accept(self, minor: Any, token: bytes, out: Any, flags: Any) -> int:
+        # GSI takes wishes by the place where it tells what has come of them
+        flags[0] = lib.GSS_C_MUTUAL_FLAG | lib.GSS_C_CONF_FLAG | lib.GSS_C_GLOBUS_SSL_COMPATIBLE
+        given, _kept = _buffer(token)
+        with _Name() as peer:
+            return lib.gss_accept_sec_context(
+                minor, self._context, self._credential.gss(), given, ffi.NULL, peer.pointer,
+                ffi.NULL, out, flags, ffi.NULL, ffi.NULL,
+            )  # fmt: skip
+
+    def require(self, expected: Expected, *, accepts: bool) -> None:
+        """Raise unless the other side is who it must be."""
         null = ffi.NULL
-        with _Name() as peer, _Name() as expected:
-            unasked = (null,) * 5
-            _call(lib.gss_inquire_context, self._context[0], null, peer.pointer, *unasked)
-            if authorization is Authorization.SELF:
+        with _Name() as peer, _Name() as wanted:
+            source, target = (peer.pointer, null) if accepts else (null, peer.pointer)
+            _call(lib.gss_inquire_context, self._context[0], source, target, *(null,) * 5)
+            if expected.kind == "self":
                 ours = self._credential.gss()
-                _call(lib.gss_inquire_cred, ours, expected.pointer, null, null, null)
+                _call(lib.gss_inquire_cred, ours, wanted.pointer, null, null, null)
             else:
-                by_host = authorization is Authorization.HOST
-                text = f"host@{host}" if by_host else subject or ""
+                by_host = expected.kind == "host"
                 kind = lib.GSS_C_NT_HOSTBASED_SERVICE if by_host else null
+                text = f"host@{expected.name}" if by_host else expected.name
                 buffer, _kept = _buffer(text.encode())
-                _call(lib.gss_import_name, buffer, kind, expected.pointer)
+                _call(lib.gss_import_name, buffer, kind, wanted.pointer)
             equal = ffi.new("int *")
-            _call(lib.gss_compare_name, peer.pointer[0], expected.pointer[0], equal)
+            _call(lib.gss_compare_name, peer.pointer[0], wanted.pointer[0], equal)
             if not equal[0]:
-                raise ServerRefused(f"the server is {peer}, and should be {expected}")
+                who = "the client" if accepts else "the server"
+                raise PeerRefused(f"{who} is {peer}, and should be {wanted}")
 
     def _record(self) -> bytes:
         """The next record of TLS, whole."""
         while not (end := self._end_of_records(most=1)):
-            self._stop.wait((self.fileno(), select.POLLIN))
+            self._wait(select.POLLIN)
             data = self._receive()
             if data == b"":
-                raise ConnectionBroken("the server closed the connection in the handshake")
+                raise ConnectionBroken("the connection was closed in the handshake")
             self._raw += data or b""
         return self._cut(end)
 
@@ -214,7 +301,7 @@ class _SecureChannel(Channel):
         while most and len(raw) >= end + _RECORD_HEADER:
             length = int.from_bytes(raw[end + 3 : end + 5], "big")
             if raw[end] not in _RECORD_TYPES or raw[end + 1] != 3 or length > _LONGEST_RECORD:
-                raise ServerRefused("what answers does not speak TLS")
+                raise PeerRefused("what answers does not speak TLS")
             if len(raw) < end + _RECORD_HEADER + length:
                 break
             end += _RECORD_HEADER + length
@@ -225,10 +312,6 @@ class _SecureChannel(Channel):
         records = bytes(memoryview(self._raw)[:end])
         del self._raw[:end]
         return records
-
-    def _decode_rest(self) -> None:
-        """What came behind the handshake."""
-        self.received += self._decoded(b"")
 
     def _decoded(self, data: bytes) -> bytes:
         self._raw += data
@@ -248,13 +331,13 @@ class _SecureChannel(Channel):
             return out.bytes()
 
 
-def connect(host: str, port: int, attr: GassRequestAttr | None, stop: Stop) -> socket.socket:
+def connect(host: str, port: int, options: SocketOptions, stop: Stop) -> socket.socket:
     """A connection to the first address of a host that answers.
 
     Args:
         host: its name or address.
         port: the port there.
-        attr: the socket's buffers, and whether small packets are sent at once.
+        options: how the socket is made.
         stop: ends the wait.
 
     Raises:
@@ -269,7 +352,7 @@ def connect(host: str, port: int, attr: GassRequestAttr | None, stop: Stop) -> s
     for family, kind, protocol, _, address in found:
         connection = socket.socket(family, kind, protocol)
         try:
-            _prepare(connection, attr)
+            _prepare(connection, options)
             number = connection.connect_ex(address)
             if number == errno.EINPROGRESS:
                 stop.wait((connection.fileno(), select.POLLOUT))
@@ -289,49 +372,56 @@ def connect(host: str, port: int, attr: GassRequestAttr | None, stop: Stop) -> s
 
 def secure(
     connection: socket.socket,
-    host: str,
-    attr: GassRequestAttr | None,
-    credential: Credential,
     stop: Stop,
+    credential: HasGss,
+    expected: Expected,
+    *,
+    accepts: bool = False,
+    patience: float | None = None,
 ) -> Channel:
-    """TLS on a connection, with a server that is who it must be.
+    """TLS on a connection, with somebody who is who he must be.
+
+    Args:
+        connection: the socket, which is the channel's from now on.
+        stop: ends its waits.
+        credential: ours.
+        expected: who the other side must be.
+        accepts: whether the other side begins: we are the server.
+        patience: seconds that the other side may leave us waiting; None: as long as it takes.
 
     Raises:
-        ServerRefused: it is not, or does not accept us.
+        PeerRefused: he is not, or does not accept us.
         ConnectionBroken: the connection broke.
     """
-    channel = _SecureChannel(connection, stop, credential)
+    channel = _SecureChannel(connection, stop, credential, patience)
     try:
-        channel.handshake()
-        mode, subject = (Authorization.SELF, None) if attr is None else attr.get_authorization()
-        channel.require(mode, subject, host)
+        channel.handshake(accepts=accepts)
+        channel.require(expected, accepts=accepts)
     except BaseException:
         channel.close()
         raise
     return channel
 
 
-def _prepare(connection: socket.socket, attr: GassRequestAttr | None) -> None:
+def _prepare(connection: socket.socket, options: SocketOptions) -> None:
     connection.setblocking(False)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if attr is not None:
-        if attr.sndbuf:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, attr.sndbuf)
-        if attr.rcvbuf:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, attr.rcvbuf)
-        if attr.nodelay:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if options.sndbuf:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, options.sndbuf)
+    if options.rcvbuf:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options.rcvbuf)
+    if options.nodelay:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _bind_in_range(connection)
 
 
 def _bind_in_range(connection: socket.socket) -> None:
     """Take a port that a firewall lets out, as Globus does (GLOBUS_TCP_SOURCE_RANGE)."""
-    text = os.environ.get("GLOBUS_TCP_SOURCE_RANGE", "")
-    first, _, last = text.partition(",")
-    if not (first.strip().isdecimal() and last.strip().isdecimal()):
+    ports = port_range("GLOBUS_TCP_SOURCE_RANGE")
+    if ports is None:
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    for port in range(int(first), int(last) + 1):
+    for port in ports:
         try:
             connection.bind(("", port))
         except OSError as error:
@@ -339,7 +429,10 @@ def _bind_in_range(connection: socket.socket) -> None:
                 raise
         else:
             return
-    raise OSError(errno.EADDRINUSE, f"no port of GLOBUS_TCP_SOURCE_RANGE={text} is free")
+    raise OSError(
+        errno.EADDRINUSE,
+        f"no port of GLOBUS_TCP_SOURCE_RANGE={os.environ['GLOBUS_TCP_SOURCE_RANGE']} is free",
+    )
 
 
 # --- GSS-API's buffers, names and errors ---------------------------------------------------------
@@ -397,7 +490,7 @@ def _call(function: Callable[..., int], *arguments: Any) -> None:
         raise _refusal(minor, major)
 
 
-def _refusal(minor: Any, major: int) -> ServerRefused:
+def _refusal(minor: Any, major: int) -> PeerRefused:
     """The exception for a failure of GSI's, whose error object is freed."""
     causes = take_error(lib.globus_error_get(minor[0])) if minor[0] else ()
-    return ServerRefused(f"GSS-API error {major:#x}", causes)
+    return PeerRefused(f"GSS-API error {major:#x}", causes)

@@ -11,11 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from .._core.errors import OperationCancelledError
-from .._core.operation import Operation
-from .._core.runtime import runtime
-from .._core.workers import run_in_background
 from .._native import ffi, lib
+from .errors import OperationCancelledError
+from .operation import Operation
+from .runtime import runtime
+from .workers import run_in_background
 
 __all__ = ["Stop", "Work", "write_all"]
 
@@ -45,23 +45,30 @@ class Stop:
             if self._descriptor >= 0:
                 os.eventfd_write(self._descriptor, 1)
 
-    def wait(self, *wanted: tuple[int, int]) -> set[int]:
+    def wait(self, *wanted: tuple[int, int], timeout: float | None = None) -> set[int]:
         """Wait until one of the descriptors is ready, each with the POLL* flags that are meant.
+
+        Args:
+            wanted: the descriptors.
+            timeout: seconds; None: as long as it takes.
 
         Returns:
             those that are ready, or broken: the next call on them tells.
 
         Raises:
             OperationCancelledError: the work shall end.
+            TimeoutError: `timeout` has passed.
         """
         poll = select.poll()
         for descriptor, events in wanted:
             poll.register(descriptor, events)
         poll.register(self._descriptor, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll()}
+        found = poll.poll() if timeout is None else poll.poll(timeout * 1000)
         if self.asked:
             raise OperationCancelledError(f"{self._what}: cancelled")
-        return ready
+        if not found:
+            raise TimeoutError(f"{self._what}: nothing came within {timeout:g} s")
+        return {descriptor for descriptor, _ in found}
 
     def close(self) -> None:
         """The work has ended."""
