@@ -106,6 +106,7 @@ class SecurityContext(Messages):
             )
         require_mech(mech)
         runtime.activate("GSI_GSSAPI", "GSI_CREDENTIAL", "GSI_PROXY")
+        self._steps = 0
         self._seen = False
         ours = creds if isinstance(creds, Credentials) or creds is None else Credentials(creds)
         if usage is None:
@@ -215,8 +216,9 @@ class SecurityContext(Messages):
                 if self._creds is None and not self._flags & RequirementFlag.anonymity:
                     self._creds = Credentials(usage=self.usage)
                 self._kept.append(self._creds)
-            elif self._seen and token is not None and is_alert(token):
+            elif token is not None and self._steps > 1 and is_alert(token):
                 self._refused(token)
+            self._steps += 1
             return self._step(token)
 
     def _step(self, token: ReadableBuffer | None) -> bytes | None:
@@ -275,11 +277,12 @@ class SecurityContext(Messages):
 
     def _require_keys(self) -> None:
         """An acceptor makes a key as long as the peer's, when that delegates."""
+        if self.usage == "initiate":
+            return
         try:
-            if not self._seen and (chain := self._inquire(CERT_CHAIN)):
+            if self._steps > 1 and not self._seen and (chain := self._inquire(CERT_CHAIN)):
                 self._seen = True
-                if self.usage == "accept":
-                    require_bearable(chain)
+                require_bearable(chain)
             if self._delegated is not None:
                 bits = self._delegated.credential.key_bits
                 if bits < SMALLEST_KEY:
@@ -414,7 +417,7 @@ class SecurityContext(Messages):
             out = output_buffer() if self._complete else ffi.NULL
             self._failure = "closed"
             self._complete = False
-            lib.gss_delete_sec_context(ffi.new("OM_uint32 *"), self._handle, out)
+            self._delete(out)
             return take(out) if out != ffi.NULL else b""
 
     def __enter__(self) -> Self:

@@ -33,6 +33,8 @@ def require_bearable(chain: Sequence[bytes]) -> None:
     Raises:
         InvalidCredentialsError: its key is longer than `LARGEST_KEY`.
     """
-    bits = abs(key_bits(chain[0])) if chain else 0
+    if not chain or len(chain[0]) * 8 <= LARGEST_KEY:
+        return  # no room for such a key
+    bits = abs(key_bits(chain[0]))
     if bits > LARGEST_KEY:
         raise InvalidCredentialsError(f"the peer's key of {bits} bits is too large to go with")

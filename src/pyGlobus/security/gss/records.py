@@ -27,6 +27,7 @@ HEADER = 5
 """Octets before a record's contents: type, version, length."""
 _ALERT, _DATA = 21, 23
 _TAG = 16
+_WARNING = 1
 SIGNED = 26
 """Globus' own type of record: a message in the clear, and its signature."""
 _MIC_HEAD = 12
@@ -58,12 +59,14 @@ def record_size(head: ReadableBuffer, offset: int = 0) -> int:
 
 
 def is_alert(message: ReadableBuffer) -> bool:
-    """Whether a token of a side that knows the other's certificate is an alert.
+    """Whether a token, after the first two of a handshake, is an alert.
 
     In TLS 1.3 all records look alike but for their size: an alert is two octets, one for the
     type, and what the cipher adds; no other message of a handshake has that size.
     """
     view = memoryview(message).cast("B")
+    if view[0] == _ALERT and len(view) == HEADER + 2 and view[HEADER] == _WARNING:
+        return False
     return len(view) == record_size(view) + HEADER and (
         view[0] == _ALERT or (view[0] == _DATA and len(view) == HEADER + 2 + 1 + _TAG)
     )

@@ -48,13 +48,20 @@ class ContextState:
             lib.gss_delete_sec_context(ffi.new("OM_uint32 *"), handle, ffi.NULL)
             kept.clear()
 
-        owned(self, free)
+        self._disown = owned(self, free)
 
     def _fail(self, why: str) -> None:
         """Nothing can be done with the context any more."""
         self._failure = why
         self._complete = False
-        lib.gss_delete_sec_context(ffi.new("OM_uint32 *"), self._handle, ffi.NULL)
+        self._delete(ffi.NULL)
+
+    def _delete(self, token: Any) -> None:
+        lib.gss_delete_sec_context(ffi.new("OM_uint32 *"), self._handle, token)
+        if self._handle[0] == ffi.NULL:
+            # nothing is left for the callback thread, which need not be woken
+            self._disown()
+            self._kept.clear()
 
     def _require_usable(self) -> None:
         if self._failure is not None:
