@@ -15,7 +15,7 @@ from rich.status import Status
 
 from cogkit.sandbox import Sandbox, SandboxError
 
-from . import bulk, events, jobs, listing, small, startup  # noqa: F401  # they enter themselves
+from . import bulk, events, gss, jobs, listing, small, startup  # noqa: F401  # they enter themselves
 from .grid import HERE, Grid
 from .harness import Cannot, Measurement, Pace
 from .registry import BENCHMARKS, choose

@@ -46,7 +46,7 @@ libraries='common ftp-client ftp-control gass-copy gass-server-ez gass-transfer 
 programs='globus-common-progs globus-gridftp-server-progs globus-gatekeeper
     globus-gram-job-manager globus-gram-job-manager-fork-setup-poll globus-gram-client-tools
     globus-gass-copy-progs globus-gass-cache-program globus-proxy-utils'
-test_programs='globus-gass-server-ez-progs'
+test_programs='globus-gass-server-ez-progs globus-gss-assist-progs'
 rivals='python3-gfal2 gfal2-plugin-gridftp gfal2-plugin-file'
 
 # can_build PYTHON: new enough, able to make a virtual environment, and with its header files?

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cogkit.sandbox import Sandbox
 from pyGlobus.ftpClient import (
     FtpClient,
     FtpClientHandleAttr,
@@ -16,6 +17,7 @@ from pyGlobus.ftpClient import (
     Mode,
 )
 from pyGlobus.rsl import RSL, Relation, Variable
+from pyGlobus.security import Credential
 
 MODULES = [
     "pyGlobus.ftpClient",
@@ -38,28 +40,37 @@ MODULES = [
     "pyGlobus.rsl.request",
     "pyGlobus.rsl.tree",
     "pyGlobus.security",
+    "pyGlobus.security.gridmap",
+    "pyGlobus.security.gss",
+    "pyGlobus.security.gss.assist",
+    "pyGlobus.security.gss.creds",
+    "pyGlobus.security.gss.names",
+    "pyGlobus.security.gss.oids",
+    "pyGlobus.security.gss.transport",
 ]
 
 
-PAGES = ["jobs.md", "plugins.md", "rsl.md"]
+PAGES = ["gss.md", "jobs.md", "plugins.md", "rsl.md"]
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
 def names(
-    grid_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    grid: Sandbox, grid_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, object]:
     """What examples may use without importing it."""
     (tmp_path / "hello").write_text("hello\n")
     monkeypatch.setenv("X509_USER_PROXY", str(tmp_path / "proxy"))
     (tmp_path / "proxy").write_bytes(Path(grid_env["X509_USER_PROXY"]).read_bytes())
     (tmp_path / "proxy").chmod(0o600)
+    monkeypatch.setenv("GRIDMAP", grid_env.get("GRIDMAP", ""))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
     return {
         "url": f"{grid_env['COGKIT_SANDBOX_GRIDFTP']}{tmp_path}/hello",
         "rm": grid_env["COGKIT_SANDBOX_GRAM"],
         "there": str(tmp_path / "there"),
+        "host": Credential.load_pair(grid.host.cert_path, grid.host.key_path),
         "timedelta": timedelta,
         "FtpClient": FtpClient,
         "FtpClientHandleAttr": FtpClientHandleAttr,

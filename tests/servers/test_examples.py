@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cogkit.sandbox import Sandbox
 from pyGlobus import gramClient
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -114,3 +115,34 @@ def test_the_readme_shows_that_program() -> None:
     shown = (EXAMPLES.parent / "README.md").read_text().split("```python\n")[1].split("```")[0]
     kept = [line.split("  # noqa")[0] for line in program.splitlines()]
     assert shown.strip() in "\n".join(kept)
+
+
+def test_slide_20_delegates_over_a_context(grid: Sandbox, grid_env: dict[str, str]) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-W", "error", EXAMPLES / "slide20_gss.py", "accept"],
+        env={**os.environ, **grid_env, "X509_USER_CERT": str(grid.host.cert_path),
+             "X509_USER_KEY": str(grid.host.key_path)},
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        done = run("slide20_gss.py", port, environ=grid_env)
+        said, _ = server.communicate(timeout=30)
+    finally:
+        server.kill()
+        server.wait()
+    assert (done.returncode, done.stdout) == (0, b"HELLO\n"), done.stderr
+    assert said.splitlines() == [
+        "this is /O=Grid/OU=Sandbox/CN=Sandbox User",
+        "a proxy of /O=Grid/OU=Sandbox/CN=Sandbox User",
+    ]
+
+
+def test_slide_20_edits_a_grid_mapfile(tmp_path: Path) -> None:
+    path = tmp_path / "mapfile"
+    done = run("slide20_gridmap.py", str(path), "/O=Grid/CN=Ann Other", "nobody", environ={})
+    assert (done.returncode, done.stdout) == (0, b"/O=Grid/CN=Ann Other is nobody\n"), done.stderr
+    done = run("slide20_gridmap.py", str(path), "CN=Ann,O=Grid", "nobody", environ={})
+    assert done.returncode == 1
+    assert b"with slashes" in done.stderr

@@ -73,6 +73,7 @@ EVERYTHING = {
     "third-party", "submit", "event", "list", "small-files", "small-files-put",
     "small-files-20", "small-files-20-put", "third-party-small", "small-files-default",
     "start", "submit-many", "job-end", "first-output", "slurm-many",
+    "gss-contexts", "gss-messages", "gss-small", "mapfile-lookup", "mapfile-edit",
 }  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def test_every_benchmark_is_known_to_the_tests() -> None:
     "names",
     [
         # one of each module that needs neither a batch system's polls nor minutes
-        pytest.param({"event", "get-null", "list", "start"}, id="some"),
+        pytest.param({"event", "get-null", "list", "start", "gss-contexts"}, id="some"),
         pytest.param(EVERYTHING, id="everything", marks=pytest.mark.soak),
     ],
 )

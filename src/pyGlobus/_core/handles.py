@@ -14,13 +14,17 @@ from .runtime import runtime
 __all__ = ["Handle", "owned"]
 
 
-def owned(owner: object, free: Callable[[], object]) -> None:
+def owned(owner: object, free: Callable[[], object]) -> Callable[[], object]:
     """Have the callback thread call `free` when `owner` is garbage.
 
     For attributes and other plain memory.  `free` must not refer to `owner`.
+
+    Returns:
+        What takes that back, for an owner that has freed it itself.
     """
     finalizer = weakref.finalize(owner, runtime.run_soon, free)
     finalizer.atexit = False
+    return finalizer.detach
 
 
 def _unclosed(name: str, release: Callable[[], None]) -> None:

@@ -8,6 +8,8 @@ Maps ``globus_gsi_credential.h``, ``globus_gsi_proxy.h`` and ``globus_gsi_system
 (True, None)
 >>> proxy.write(security.proxy_path())
 
+`pyGlobus.security.gss` is the GSS-API, `pyGlobus.security.gridmap` the grid-mapfile.
+
 A key never leaves C: it is not in `repr`, cannot be pickled, and is written to files of mode 0600
 only.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 from .credential import Credential, CredentialType
 from .diagnosis import fault_of, told_by
+from .gridmap import GridMap, NotMappedError, edit_gridmap, gridmap_path
 from .proxy import Policy, create_proxy, destroy_proxy
 from .search import (
     Search,
@@ -28,13 +31,17 @@ from .search import (
 __all__ = [
     "Credential",
     "CredentialType",
+    "GridMap",
+    "NotMappedError",
     "Policy",
     "Search",
     "certificate_directory",
     "create_proxy",
     "credential_search",
     "destroy_proxy",
+    "edit_gridmap",
     "fault_of",
+    "gridmap_path",
     "proxy_path",
     "told_by",
     "user_certificate_paths",

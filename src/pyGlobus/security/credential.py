@@ -455,7 +455,11 @@ class Credential:
         if major != lib.GSS_S_COMPLETE:
             causes = take_error(lib.globus_error_get(minor[0]))
             self.require_usable()  # says more
-            reason = causes[-1].message if causes else "no reason given"
+            reason = (
+                causes[-1].message
+                if causes
+                else "its key is not its own, or the certificates behind the proxy are missing"
+            )
             raise CredentialError(
                 f"{self.subject} cannot be used: {reason}",
                 code=major,

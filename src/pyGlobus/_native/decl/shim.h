@@ -81,6 +81,40 @@ char *cog_cred_certificates(globus_gsi_cred_handle_t handle);
 globus_result_t cog_proxy_set_policy(
     globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);
 
+/* GSS-API */
+gss_OID cog_gss_nt_host_ip(void);
+OM_uint32 cog_gss_to_cred(
+    gss_cred_id_t credential, OM_uint32 *minor, globus_gsi_cred_handle_t *handle);
+void cog_gss_release_secret(gss_buffer_t buffer);
+int cog_cred_holds(globus_gsi_cred_handle_t handle);
+globus_result_t cog_cred_read_pem(
+    const char *pem, size_t length, globus_gsi_cred_handle_t *handle);
+globus_result_t cog_request_new(
+    int bits, globus_gsi_proxy_handle_t *handle, gss_buffer_t request);
+globus_result_t cog_request_sign(
+    globus_gsi_cred_handle_t issuer, const unsigned char *request, size_t length, int limited,
+    const char *language, const unsigned char *policy, int policy_length, long path_length,
+    int minutes, gss_buffer_t answer);
+globus_result_t cog_request_assemble(
+    globus_gsi_proxy_handle_t handle, const unsigned char *answer, size_t length,
+    globus_gsi_cred_handle_t *credential);
+int cog_register_oid(const char *oid);
+const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token);
+int cog_certificate_key_bits(const unsigned char *der, size_t length);
+typedef struct
+{
+    OM_uint32 minor;
+    int encrypted;
+    OM_uint32 qop;
+    size_t length;
+    char *out;
+} cog_message;
+OM_uint32 cog_gss_wrap(
+    gss_ctx_id_t context, int encrypt, const char *data, size_t length, cog_message *message);
+OM_uint32 cog_gss_unwrap(
+    gss_ctx_id_t context, const char *data, size_t length, cog_message *message);
+int64_t cog_certificate_not_after(const unsigned char *der, size_t length);
+
 /* place */
 typedef ... cog_place;
 cog_place *cog_place_open(int fd, int writing);

@@ -226,6 +226,12 @@ OM_uint32 cog_cred_to_gss(
     globus_result_t result;
 
     *minor = 0;
+    if (cog_cred_holds(handle) != 3)
+    {
+        /* GSI would look for the name of whoever is behind it, and crash */
+        BIO_free(memory);
+        return GSS_S_DEFECTIVE_CREDENTIAL;
+    }
     result = memory ? globus_gsi_cred_write(handle, memory) : (globus_result_t) GLOBUS_FAILURE;
     if (result == GLOBUS_SUCCESS)
     {

@@ -117,6 +117,54 @@ char *cog_cred_certificates(globus_gsi_cred_handle_t handle);       /* PEM witho
 globus_result_t cog_proxy_set_policy(
     globus_gsi_proxy_handle_t handle, const char *oid, const unsigned char *policy, int length);
 
+/* gss.c */
+gss_OID cog_gss_nt_host_ip(void);               /* GLOBUS_GSS_C_NT_HOST_IP, whose header is private */
+/* The credential behind a GSS credential, as a handle of its own. */
+OM_uint32 cog_gss_to_cred(
+    gss_cred_id_t credential, OM_uint32 *minor, globus_gsi_cred_handle_t *handle);
+void cog_gss_release_secret(gss_buffer_t buffer);       /* overwrites it before */
+/* 1: the key belongs to the certificate; 2: whose it is can be told, from the certificate or the
+ * chain: GSI reads what is not there otherwise.  3 is good. */
+int cog_cred_holds(globus_gsi_cred_handle_t handle);
+/* Certificate, key and chain from PEM. */
+globus_result_t cog_cred_read_pem(
+    const char *pem, size_t length, globus_gsi_cred_handle_t *handle);
+/* A delegation by hand: a key and a request for a proxy, in DER; ... */
+globus_result_t cog_request_new(
+    int bits, globus_gsi_proxy_handle_t *handle, gss_buffer_t request);
+/* ... the answer of who delegates: the proxy, its issuer and the chain, in DER.  `policy` is for
+ * a restricted proxy, `language` NULL for none, `path_length` negative for none; ... */
+globus_result_t cog_request_sign(
+    globus_gsi_cred_handle_t issuer, const unsigned char *request, size_t length, int limited,
+    const char *language, const unsigned char *policy, int policy_length, long path_length,
+    int minutes, gss_buffer_t answer);
+/* ... and the credential from the answer. */
+globus_result_t cog_request_assemble(
+    globus_gsi_proxy_handle_t handle, const unsigned char *answer, size_t length,
+    globus_gsi_cred_handle_t *credential);
+/* Makes OpenSSL know an OID, so that it can be told from others; 0: not an OID. */
+int cog_register_oid(const char *oid);
+/* OpenSSL's word for an alert, which gss_unwrap() takes for the end of the stream; NULL: none. */
+const char *cog_gss_alert(gss_ctx_id_t context, gss_buffer_t token);
+/* Bits of the key of a certificate in DER; negative when it is no RSA key, 0: not a certificate. */
+int cog_certificate_key_bits(const unsigned char *der, size_t length);
+/* When a certificate in DER ends, in seconds since 1970; 0: it is none. */
+/* gss_wrap() and gss_unwrap() with what goes in and comes out in one structure: quick to call.
+ * `out` is for free(), after a success. */
+typedef struct cog_message
+{
+    OM_uint32 minor;
+    int encrypted;
+    OM_uint32 qop;
+    size_t length;
+    char *out;
+} cog_message;
+OM_uint32 cog_gss_wrap(
+    gss_ctx_id_t context, int encrypt, const char *data, size_t length, cog_message *message);
+OM_uint32 cog_gss_unwrap(
+    gss_ctx_id_t context, const char *data, size_t length, cog_message *message);
+int64_t cog_certificate_not_after(const unsigned char *der, size_t length);
+
 /* place.c: where bytes come from or go to on this machine (place.h) */
 
 /* pump.c */
