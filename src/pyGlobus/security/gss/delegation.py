@@ -8,8 +8,9 @@ or short that is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..._core.errors import Concept, check
 from ..._core.handles import owned
@@ -24,14 +25,32 @@ from .keys import key_bits
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from .contexts import SecurityContext
-
 __all__ = ["Delegation"]
 
 _ERRORS = {Concept.OTHER: GSSError, Concept.AUTHENTICATION: GSSError, Concept.CREDENTIAL: GSSError}
 _LONGEST_ANSWER = 1 << 18
 _BITS = 2048
 _MOST_BITS = 4096
+
+
+class Established(Protocol):
+    """What a delegation needs of its `SecurityContext`, which makes it and so is above it."""
+
+    @property
+    def peer_certificates(self) -> Sequence[bytes]:
+        """The peer's chain."""
+
+    def own_creds(self) -> Credentials:
+        """Our own."""
+
+    def delegating(self) -> AbstractContextManager[Self]:
+        """The context for one step, and its end if that fails."""
+
+    def encrypt(self, message: ReadableBuffer) -> bytes:
+        """A token that holds the message."""
+
+    def decrypt(self, message: ReadableBuffer) -> bytes:
+        """The message that a token holds."""
 
 
 class Delegation:
@@ -43,7 +62,7 @@ class Delegation:
 
     def __init__(
         self,
-        context: SecurityContext,
+        context: Established,
         *,
         accept: bool = False,
         creds: Credentials | Credential | None = None,
