@@ -25,7 +25,9 @@ _UNPACKED = [
     str(Path(__file__).parent.parent / ".setup" / place)
     for place in ("openssh/usr/sbin", "slurm/usr/sbin", "slurm/usr/bin")
 ]
-os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *_UNPACKED])
+# and where administrators' programs are, such as grid-mapfile-add-entry
+_FURTHER = [*_UNPACKED, "/usr/sbin", "/sbin"]
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *_FURTHER])
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Begun in the background by a shell, which has it ignored; what the tests start would inherit
