@@ -107,7 +107,7 @@ def test_new_content_at_a_server_has_no_setuid_bit(url: str, tmp_path: Path, rem
 def test_what_is_private_at_a_server_is_private_here(
     url: str, tmp_path: Path, remote: Path
 ) -> None:
-    for name, mode in (("private", 0o600), ("public", 0o755), ("strange", 0o011)):
+    for name, mode in (("private", 0o600), ("public", 0o755), ("strange", 0o411)):
         (remote / name).touch()
         (remote / name).chmod(mode)
     before = os.umask(0o022)
