@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -339,7 +340,9 @@ def test_where_parts_cannot_be_removed_it_is_said_which_they_are(
         server.kill()
     assert process.returncode == 130
     assert took < 20, took
-    assert all(part.name in errors for part in there), errors
+    told = sum(part.name in errors for part in there)
+    # ten by name, the others by their number
+    assert told == len(there) or (told and re.search(r", and \d+ more$", errors.strip())), errors
 
 
 @pytest.mark.parametrize("sessions", [4])
