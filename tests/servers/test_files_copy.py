@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -107,7 +108,7 @@ def test_new_content_at_a_server_has_no_setuid_bit(url: str, tmp_path: Path, rem
 def test_what_is_private_at_a_server_is_private_here(
     url: str, tmp_path: Path, remote: Path
 ) -> None:
-    for name, mode in (("private", 0o600), ("public", 0o755), ("strange", 0o011)):
+    for name, mode in (("private", 0o600), ("public", 0o755), ("strange", 0o411)):
         (remote / name).touch()
         (remote / name).chmod(mode)
     before = os.umask(0o022)
@@ -339,7 +340,9 @@ def test_where_parts_cannot_be_removed_it_is_said_which_they_are(
         server.kill()
     assert process.returncode == 130
     assert took < 20, took
-    assert all(part.name in errors for part in there), errors
+    told = sum(part.name in errors for part in there)
+    # ten by name, the others by their number
+    assert told == len(there) or (told and re.search(r", and \d+ more$", errors.strip())), errors
 
 
 @pytest.mark.parametrize("sessions", [4])

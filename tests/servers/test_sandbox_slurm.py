@@ -36,7 +36,7 @@ class Job:
         self.states: list[tuple[JobState, int]] = []
         self.ended = threading.Event()
 
-    def wait(self, timeout: float = 25.0) -> tuple[JobState, int]:
+    def wait(self, timeout: float = 50.0) -> tuple[JobState, int]:
         """The last state, and the error with it."""
         assert self.ended.wait(timeout), self.states
         return self.states[-1]
