@@ -416,7 +416,7 @@ def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root, who can become somebody else")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_a_file_whose_owner_cannot_be_kept_is_left_alone(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     for parent in tmp_path.parents[:2]:
