@@ -45,6 +45,7 @@ from .._gridftp.listing import FtpEntry, check_name, parse_fact_line
 from .._gridftp.listlines import parse_list_line
 from .._gridftp.reading import Listing, ListingForm, RejectedLine, read_listing
 from .attributes import FtpClientOperationAttr
+from .calls import Block
 from .client import FtpClient
 from .files import FtpFeatures
 from .handleattr import FtpClientHandleAttr
@@ -61,7 +62,6 @@ from .plugins import (
     Throughput,
     ThroughputPlugin,
 )
-from .session import Block
 from .settings import Dcau, Layout, TcpBuffer
 
 __all__ = [

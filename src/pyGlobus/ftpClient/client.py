@@ -30,7 +30,7 @@ class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
 
     def abort(self) -> None:
         """Abort what runs (globus_ftp_client_abort); its operation ends as cancelled."""
-        operation = self._session.operation
+        operation = self._calls.session.operation
         if operation is not None:
             operation.cancel()
 
@@ -44,15 +44,15 @@ class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
         in extended block mode; in stream mode the size of the file tells.
         """
         self._require_open()
-        return FtpClientRestartMarker(self._session.last_marker())
+        return FtpClientRestartMarker(self._calls.session.last_marker())
 
     def cache_url_state(self, url: str) -> None:
         """Keep connections to the server of `url` (globus_ftp_client_handle_cache_url_state)."""
         self._require_open()
         c_url = urls(url)[0]
-        with self._session.lock:
+        with self._calls.session.lock:
             check_ftp(
-                lib.globus_ftp_client_handle_cache_url_state(self._session.pointer, c_url),
+                lib.globus_ftp_client_handle_cache_url_state(self._calls.session.pointer, c_url),
                 f"cache of {shown(url)}",
             )
 
@@ -60,8 +60,8 @@ class FtpClient(FtpMany, FtpPipelining, FtpListings, FtpFiles):
         """Close kept connections (globus_ftp_client_handle_flush_url_state)."""
         self._require_open()
         c_url = urls(url)[0]
-        with self._session.lock:
+        with self._calls.session.lock:
             check_ftp(
-                lib.globus_ftp_client_handle_flush_url_state(self._session.pointer, c_url),
+                lib.globus_ftp_client_handle_flush_url_state(self._calls.session.pointer, c_url),
                 f"cache of {shown(url)}",
             )

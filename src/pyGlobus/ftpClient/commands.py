@@ -26,7 +26,7 @@ from .attributes import FtpClientOperationAttr
 __all__ = ["COMMAND_TIMEOUT", "ON_COMPLETE", "Command", "DoneFunc", "Runner", "Work", "command"]
 
 T = TypeVar("T")
-R = TypeVar("R", bound="Runner")
+C = TypeVar("C", bound="Client")
 
 DoneFunc = Callable[[Any, Any, BaseException | None], object]
 """``done_func(arg, client, error)``: C's complete callback, with the error as an exception."""
@@ -75,9 +75,9 @@ class Command(Protocol[T]):
 
 
 class Runner(Protocol):
-    """The client."""
+    """What starts a command: `Calls`."""
 
-    def _run(
+    def run(
         self,
         work: Work[T],
         url: str,
@@ -87,6 +87,13 @@ class Runner(Protocol):
         timeout: float | None,
     ) -> Operation[T]:
         """Start a command."""
+
+
+class Client(Protocol):
+    """What has command methods."""
+
+    @property
+    def _calls(self) -> Runner: ...
 
 
 _HELP = """
@@ -100,12 +107,12 @@ Args:
 """
 
 
-def command(work: Callable[[R, str], Work[T]]) -> Command[T]:
+def command(work: Callable[[C, str], Work[T]]) -> Command[T]:
     """A method that does the work which `work` describes."""
 
     @functools.wraps(work)
     def method(
-        self: R,
+        self: C,
         url: str,
         op_attr: FtpClientOperationAttr | None = None,
         done_func: DoneFunc | None = None,
@@ -113,7 +120,7 @@ def command(work: Callable[[R, str], Work[T]]) -> Command[T]:
         *,
         timeout: float | None = COMMAND_TIMEOUT,
     ) -> Operation[T]:
-        return self._run(work(self, url), url, op_attr, done_func, arg, timeout)
+        return self._calls.run(work(self, url), url, op_attr, done_func, arg, timeout)
 
     del method.__wrapped__
     method.__doc__ = (inspect.getdoc(work) or "") + _HELP

@@ -18,7 +18,7 @@ from .._gridftp.reading import ListingForm, read_listing
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
 from .commands import COMMAND_TIMEOUT, DoneFunc, Work, command
-from .session import FtpSession
+from .life import FtpLife
 
 __all__ = ["FtpFeatures", "FtpFiles"]
 
@@ -55,7 +55,7 @@ class FtpFeatures(Mapping[Feature, bool | None]):
         return f"<{type(self).__name__} {' '.join(able)} words={self.words!r}>"
 
 
-class FtpFiles(FtpSession):
+class FtpFiles(FtpLife):
     """Commands about one file or directory."""
 
     @command
@@ -102,7 +102,7 @@ class FtpFiles(FtpSession):
         moved = ffi.new("int *")
 
         def answer(there: bool) -> bool:
-            self._session.away |= bool(moved[0])
+            self._calls.session.away |= bool(moved[0])
             return there
 
         return Work(
@@ -165,7 +165,7 @@ class FtpFiles(FtpSession):
             lambda event: text_of(place),
             places=(place, offset, length, name),
         )
-        return self._run(work, url, op_attr, done_func, arg, timeout)
+        return self._calls.run(work, url, op_attr, done_func, arg, timeout)
 
     @command
     def feat(self, url: str) -> Work[FtpFeatures]:
@@ -183,7 +183,9 @@ class FtpFiles(FtpSession):
         return Work(
             "features of",
             lib.globus_ftp_client_feat,
-            lambda event: FtpFeatures(_supported(features), self._session.guard.features(url)),
+            lambda event: FtpFeatures(
+                _supported(features), self._calls.session.guard.features(url)
+            ),
             places=(features,),
         )
 
@@ -219,7 +221,7 @@ class FtpFiles(FtpSession):
         work: Work[None] = Work(
             f"move to {shown(dest_url)}:", lib.globus_ftp_client_move, before=(dest,)
         )
-        return self._run(work, source_url, op_attr, done_func, arg, timeout)
+        return self._calls.run(work, source_url, op_attr, done_func, arg, timeout)
 
     def chmod(
         self,
@@ -233,7 +235,7 @@ class FtpFiles(FtpSession):
     ) -> Operation[None]:
         """Set permissions, as in `os.chmod` (SITE CHMOD, globus_ftp_client_chmod)."""
         work: Work[None] = Work("chmod", lib.globus_ftp_client_chmod, before=(mode,))
-        return self._run(work, url, op_attr, done_func, arg, timeout)
+        return self._calls.run(work, url, op_attr, done_func, arg, timeout)
 
     def chgrp(
         self,
@@ -248,7 +250,7 @@ class FtpFiles(FtpSession):
         """Set the group, by name or number (SITE CHGRP, globus_ftp_client_chgrp)."""
         name = _word(str(group), "group")
         work: Work[None] = Work("chgrp", lib.globus_ftp_client_chgrp, before=(name,))
-        return self._run(work, url, op_attr, done_func, arg, timeout)
+        return self._calls.run(work, url, op_attr, done_func, arg, timeout)
 
     def utime(
         self,
@@ -275,7 +277,7 @@ class FtpFiles(FtpSession):
         tm.tm_year, tm.tm_mon, tm.tm_mday = moment.year - 1900, moment.month - 1, moment.day
         tm.tm_hour, tm.tm_min, tm.tm_sec = moment.hour, moment.minute, moment.second
         work: Work[None] = Work("utime", lib.globus_ftp_client_utime, before=(tm,))
-        return self._run(work, url, op_attr, done_func, arg, timeout)
+        return self._calls.run(work, url, op_attr, done_func, arg, timeout)
 
     def symlink(
         self,
@@ -292,10 +294,10 @@ class FtpFiles(FtpSession):
         work: Work[None] = Work(
             f"link {shown(link_url)} to", lib.globus_ftp_client_symlink, before=(link,)
         )
-        return self._run(work, url, op_attr, done_func, arg, timeout)
+        return self._calls.run(work, url, op_attr, done_func, arg, timeout)
 
     def _change_directory(self, *arguments: Any) -> int:
-        self._session.away = True
+        self._calls.session.away = True
         return int(lib.globus_ftp_client_cwd(*arguments))
 
 

@@ -7,7 +7,7 @@ import contextlib
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from .._core.errors import GlobusException
 from .._core.ftpurls import path_of
@@ -18,8 +18,8 @@ from .._gridftp.listing import FtpEntry
 from .._gridftp.reading import ListingForm, ListingReader, RejectedLine
 from .._native import lib
 from .attributes import FtpClientOperationAttr
+from .calls import STALL_TIMEOUT, Block, DoneFunc, Transfer
 from .pump import Destination
-from .session import STALL_TIMEOUT, Block, DoneFunc, Transfer
 from .transfers import FtpTransfers
 
 __all__ = ["FtpListings", "FtpScan"]
@@ -28,64 +28,78 @@ _SCAN_BUFFERS = 3
 _SCAN_BLOCK = 128 << 10
 
 
+class Lists(Protocol):
+    """A method that lists a directory."""
+
+    def __call__(
+        self,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: Destination | None = None,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        """Start it."""
+        ...
+
+
+_HELP = """
+
+Args:
+    url: the directory.
+    op_attr: attributes of this operation.
+    done_func: called with ``(arg, client, error)`` at the end.
+    arg: for `done_func`.
+    into: where the text goes, as that of a `get`; None: to the buffers of `register_read`.
+    stall_timeout: seconds that the server may be silent; None for ever.
+"""
+
+
+def _lists(name: str, function: Callable[..., int], doc: str) -> Lists:
+    def method(
+        self: FtpTransfers,
+        url: str,
+        op_attr: FtpClientOperationAttr | None = None,
+        done_func: DoneFunc | None = None,
+        arg: Any = None,
+        *,
+        into: Destination | None = None,
+        stall_timeout: float | None = STALL_TIMEOUT,
+    ) -> Operation[int]:
+        return self._calls.transfer(
+            Transfer("list", function, url, op_attr, done_func, arg, into, None, 0, stall_timeout)
+        )
+
+    method.__name__, method.__qualname__ = name, f"FtpClient.{name}"
+    method.__doc__ = doc + _HELP
+    return method  # type: ignore[return-value]  # as it is when it is bound
+
+
 class FtpListings(FtpTransfers):
     """What lists directories."""
 
-    def list(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        into: Destination | None = None,
-        stall_timeout: float | None = STALL_TIMEOUT,
-    ) -> Operation[int]:
-        """List names (NLST, globus_ftp_client_list); the text comes as the data of a `get`."""
-        function = lib.globus_ftp_client_list
-        return self._listing(function, url, op_attr, done_func, arg, into, stall_timeout)
-
-    def verbose_list(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        into: Destination | None = None,
-        stall_timeout: float | None = STALL_TIMEOUT,
-    ) -> Operation[int]:
-        """List as ``ls -l`` (LIST, globus_ftp_client_verbose_list), as the data of a `get`."""
-        function = lib.globus_ftp_client_verbose_list
-        return self._listing(function, url, op_attr, done_func, arg, into, stall_timeout)
-
-    def machine_list(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        into: Destination | None = None,
-        stall_timeout: float | None = STALL_TIMEOUT,
-    ) -> Operation[int]:
-        """List facts (MLSD, RFC 3659, globus_ftp_client_machine_list), as the data of a `get`."""
-        function = lib.globus_ftp_client_machine_list
-        return self._listing(function, url, op_attr, done_func, arg, into, stall_timeout)
-
-    def recursive_list(
-        self,
-        url: str,
-        op_attr: FtpClientOperationAttr | None = None,
-        done_func: DoneFunc | None = None,
-        arg: Any = None,
-        *,
-        into: Destination | None = None,
-        stall_timeout: float | None = STALL_TIMEOUT,
-    ) -> Operation[int]:
-        """List facts of a whole tree (MLSR, GCT's own; globus_ftp_client_recursive_list)."""
-        function = lib.globus_ftp_client_recursive_list
-        return self._listing(function, url, op_attr, done_func, arg, into, stall_timeout)
+    list = _lists(
+        "list",
+        lib.globus_ftp_client_list,
+        "List names (NLST, globus_ftp_client_list); the text comes as the data of a `get`.",
+    )
+    verbose_list = _lists(
+        "verbose_list",
+        lib.globus_ftp_client_verbose_list,
+        "List as ``ls -l`` (LIST, globus_ftp_client_verbose_list), as the data of a `get`.",
+    )
+    machine_list = _lists(
+        "machine_list",
+        lib.globus_ftp_client_machine_list,
+        "List facts (MLSD, RFC 3659, globus_ftp_client_machine_list), as the data of a `get`.",
+    )
+    recursive_list = _lists(
+        "recursive_list",
+        lib.globus_ftp_client_recursive_list,
+        "List facts of a whole tree (MLSR, GCT's own; globus_ftp_client_recursive_list).",
+    )
 
     def scandir(
         self,
@@ -131,35 +145,18 @@ class FtpListings(FtpTransfers):
         if form in (ListingForm.LONG, ListingForm.NAMES):
             # As the bytes are: as text the library makes one LF of CR LF, and so of a name that
             # holds an LF two names.
-            attr = self._default_attr if op_attr is None else op_attr
+            attr = self._calls.default_attr if op_attr is None else op_attr
             if not attr.list_uses_data_mode:
                 op_attr = attr.copy()
                 op_attr.mode, op_attr.type, op_attr.parallelism = Mode.STREAM, Type.IMAGE, 1
                 op_attr.list_uses_data_mode = True
-        function: Callable[..., int] = {
-            ListingForm.FACTS: lib.globus_ftp_client_machine_list,
-            ListingForm.TREE: lib.globus_ftp_client_recursive_list,
-            ListingForm.LONG: lib.globus_ftp_client_verbose_list,
-            ListingForm.NAMES: lib.globus_ftp_client_list,
+        start = {
+            ListingForm.FACTS: self.machine_list,
+            ListingForm.TREE: self.recursive_list,
+            ListingForm.LONG: self.verbose_list,
+            ListingForm.NAMES: self.list,
         }[form]
-        return self._listing(function, url, op_attr, None, None, None, stall_timeout)
-
-    def _listing(
-        self,
-        function: Callable[..., int],
-        url: str,
-        op_attr: FtpClientOperationAttr | None,
-        done_func: DoneFunc | None,
-        arg: Any,
-        into: Destination | None,
-        stall_timeout: float | None,
-    ) -> Operation[int]:
-        return self._transfer(
-            Transfer("list", url, op_attr, done_func, arg, into, None, 0, stall_timeout),
-            lambda c_url, attr, on_complete, token: function(
-                self._session.pointer, c_url, attr, on_complete, token
-            ),
-        )
+        return start(url, op_attr, stall_timeout=stall_timeout)
 
 
 class FtpScan:

@@ -19,6 +19,8 @@ from .._gridftp.retry import StaleConnection
 from .._native import ffi, lib
 from ..security import Credential
 from .attributes import FtpClientOperationAttr
+from .calls import STALL_TIMEOUT, DoneFunc
+from .life import FtpLife
 from .pump import (
     BLOCK_SIZE,
     BLOCKS,
@@ -29,7 +31,6 @@ from .pump import (
     longest_block,
 )
 from .restarts import Resume
-from .session import STALL_TIMEOUT, DoneFunc, FtpSession
 
 __all__ = ["FtpMany"]
 
@@ -37,7 +38,7 @@ File = tuple[str, Source]
 """A URL, and where that is here: a descriptor or what has one; of a put, the bytes as well."""
 
 
-class FtpMany(FtpSession):
+class FtpMany(FtpLife):
     """Transfers of many files between servers and here.
 
     As soon as one file is done the next is begun, by the C side; with
@@ -101,15 +102,15 @@ class FtpMany(FtpSession):
         file_func: Callable[[File, int], object] | None,
         stall_timeout: float | None,
     ) -> Operation[int]:
-        session = self._session
+        session = self._calls.session
 
         def attributes(url: str) -> FtpClientOperationAttr:
-            attr = self._attr(op_attr, url)
+            attr = self._calls.attributes_for(op_attr, url)
             session.guard.follow(attr.data_rules())
             session.guard.begin()
             return attr
 
-        run = _Run(verb, iter(files), attributes, self._error, file_func)
+        run = _Run(verb, iter(files), attributes, self._calls.error, file_func)
 
         def abort(operation: Operation[int]) -> None:
             run.stop()
@@ -142,7 +143,7 @@ class FtpMany(FtpSession):
             f"{verb} files", outcome, abort=abort, released=released, abandoned=abandoned, keep=run,
             progress=run.bytes,
         )  # fmt: skip
-        self._start(
+        self._calls.start(
             operation, begin, done_func, arg, None,
             begun=lambda: operation.limit_stall(stall_timeout, run.waits, run.stalled),
             plan=lambda ranges, before: run.go_on(session.guard.began()),

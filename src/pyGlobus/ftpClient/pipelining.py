@@ -14,8 +14,8 @@ from .._gridftp.constants import Mode
 from .._gridftp.errors import FtpClientException, FtpClientValueError
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
+from .calls import ON_COMPLETE, DoneFunc
 from .pipeline import Pair, Pipeline
-from .session import ON_COMPLETE, DoneFunc
 from .transfers import FtpTransfers
 
 __all__ = ["FtpPipelining"]
@@ -57,7 +57,7 @@ class FtpPipelining(FtpTransfers):
             tells which were under way then: a server may refuse a file long before its turn has
             come, so which of them it was is not known.
         """
-        pipeline = self._session.pipeline
+        pipeline = self._calls.session.pipeline
         if pipeline is None:
             raise FtpClientValueError(
                 "this client was not made for pipelining",
@@ -86,18 +86,18 @@ class FtpPipelining(FtpTransfers):
         released: Callable[[], None],
     ) -> Operation[None]:
         """One operation of the C library: the first pair, and what it fetches for itself."""
-        s_attr = self._attr(source_attr, source.decode())
-        d_attr = self._attr(dest_attr, dest.decode())
-        operation = self._operation(
+        s_attr = self._calls.attributes_for(source_attr, source.decode())
+        d_attr = self._calls.attributes_for(dest_attr, dest.decode())
+        operation = self._calls.operation(
             _WHAT, lambda event: None, s_attr,
             keep=(source, dest, s_attr, d_attr), transfer=True,
         )  # fmt: skip
         operation.add_done_callback(lambda _: released())
-        self._start(
+        self._calls.start(
             operation,
             lambda token: lib.globus_ftp_client_third_party_transfer(
-                self._session.pointer, source, s_attr.pointer(), dest, d_attr.pointer(), ffi.NULL,
-                ON_COMPLETE, token,
+                self._calls.session.pointer, source, s_attr.pointer(), dest, d_attr.pointer(),
+                ffi.NULL, ON_COMPLETE, token,
             ),
             None, None, None, attr=d_attr,
         )  # fmt: skip

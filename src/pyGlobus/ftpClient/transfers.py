@@ -12,19 +12,19 @@ from .._gridftp.constants import Mode
 from .._gridftp.errors import FtpClientValueError
 from .._native import ffi, lib
 from .attributes import FtpClientOperationAttr
-from .marker import FtpClientRestartMarker
-from .pump import Destination, Source
-from .restarts import Resume, go_on, restarter
-from .session import (
+from .calls import (
     ON_COMPLETE,
     ON_DATA,
     STALL_TIMEOUT,
     Block,
     DataFunc,
     DoneFunc,
-    FtpSession,
     Transfer,
 )
+from .life import FtpLife
+from .marker import FtpClientRestartMarker
+from .pump import Destination, Source
+from .restarts import Resume, go_on, restarter
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FtpTransfers"]
 
 
-class FtpTransfers(FtpSession):
+class FtpTransfers(FtpLife):
     """What moves data.
 
     The ``partial_`` and ``extended_`` forms take the arguments of the whole one, and their own.
@@ -74,14 +74,11 @@ class FtpTransfers(FtpSession):
         Raises:
             FtpClientException: from the operation: one of its subclasses.
         """
-        return self._transfer(
+        return self._calls.transfer(
             Transfer(
-                "get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout,
-                whole=True,
-            ),
-            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_get(
-                self._session.pointer, c_url, attr, self._marker(marker), on_complete, token
-            ),
+                "get", lib.globus_ftp_client_get, url, op_attr, done_func, arg, into, marker,
+                file_offset, stall_timeout, whole=True,
+            )
         )  # fmt: skip
 
     def partial_get(
@@ -103,15 +100,12 @@ class FtpTransfers(FtpSession):
         The offsets of blocks, and of the marker, are those of the whole file
         (globus_ftp_client_partial_get).
         """
-        return self._transfer(
+        return self._calls.transfer(
             Transfer(
-                "get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout,
-                first=offset, end=end_offset,
-            ),
-            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_partial_get(
-                self._session.pointer, c_url, attr, self._marker(marker), offset, end_offset,
-                on_complete, token,
-            ),
+                "get", lib.globus_ftp_client_partial_get, url, op_attr, done_func, arg, into,
+                marker, file_offset, stall_timeout, first=offset, end=end_offset,
+                extra=(offset, end_offset),
+            )
         )  # fmt: skip
 
     def extended_get(
@@ -134,18 +128,12 @@ class FtpTransfers(FtpSession):
                 offset 100; servers may have others.
         """
         algorithm = _algorithm(eret_algorithm)
-        return self._transfer(
-            Transfer("get", url, op_attr, done_func, arg, into, marker, file_offset, stall_timeout),
-            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_extended_get(
-                self._session.pointer,
-                c_url,
-                attr,
-                self._marker(marker),
-                algorithm,
-                on_complete,
-                token,
-            ),
-        )
+        return self._calls.transfer(
+            Transfer(
+                "get", lib.globus_ftp_client_extended_get, url, op_attr, done_func, arg, into,
+                marker, file_offset, stall_timeout, extra=(algorithm,),
+            )
+        )  # fmt: skip
 
     def register_read(
         self, buf: WriteableBuffer, data_func: DataFunc | None = None, arg: Any = None
@@ -160,10 +148,10 @@ class FtpTransfers(FtpSession):
             arg: for `data_func`.
         """
         memory = pin(buf, writable=True)
-        return self._block(
+        return self._calls.block(
             "read", buf, memory, data_func, arg,
             lambda token: lib.globus_ftp_client_register_read(
-                self._session.pointer, memory, len(memory), ON_DATA, token
+                self._calls.session.pointer, memory, len(memory), ON_DATA, token
             ),
         )  # fmt: skip
 
@@ -206,14 +194,11 @@ class FtpTransfers(FtpSession):
             TypeError: it is nothing that can be read.
             FtpClientException: from the operation: one of its subclasses.
         """
-        return self._transfer(
+        return self._calls.transfer(
             Transfer(
-                "put", url, op_attr, done_func, arg, source, marker, file_offset, stall_timeout,
-                first=_resume_at(marker), whole=True,
-            ),
-            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_put(
-                self._session.pointer, c_url, attr, self._marker(marker), on_complete, token
-            ),
+                "put", lib.globus_ftp_client_put, url, op_attr, done_func, arg, source, marker,
+                file_offset, stall_timeout, first=_resume_at(marker), whole=True,
+            )
         )  # fmt: skip
 
     def partial_put(
@@ -236,15 +221,12 @@ class FtpTransfers(FtpSession):
         file.  With `end_offset` -1 the source is sent to its end; without `source` the end is
         where ``eof=True`` is registered (globus_ftp_client_partial_put).
         """
-        return self._transfer(
+        return self._calls.transfer(
             Transfer(
-                "put", url, op_attr, done_func, arg, source, marker, file_offset, stall_timeout,
-                first=max(offset, _resume_at(marker)), end=end_offset,
-            ),
-            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_partial_put(
-                self._session.pointer, c_url, attr, self._marker(marker), offset, end_offset,
-                on_complete, token,
-            ),
+                "put", lib.globus_ftp_client_partial_put, url, op_attr, done_func, arg, source,
+                marker, file_offset, stall_timeout, first=max(offset, _resume_at(marker)),
+                end=end_offset, extra=(offset, end_offset),
+            )
         )  # fmt: skip
 
     def extended_put(
@@ -267,15 +249,11 @@ class FtpTransfers(FtpSession):
                 100; servers may have others.
         """
         algorithm = _algorithm(esto_algorithm)
-        return self._transfer(
+        return self._calls.transfer(
             Transfer(
-                "put", url, op_attr, done_func, arg, source, marker, file_offset, stall_timeout,
-                first=_resume_at(marker),
-            ),
-            lambda c_url, attr, on_complete, token: lib.globus_ftp_client_extended_put(
-                self._session.pointer, c_url, attr, self._marker(marker), algorithm, on_complete,
-                token,
-            ),
+                "put", lib.globus_ftp_client_extended_put, url, op_attr, done_func, arg, source,
+                marker, file_offset, stall_timeout, first=_resume_at(marker), extra=(algorithm,),
+            )
         )  # fmt: skip
 
     def register_write(
@@ -296,14 +274,14 @@ class FtpTransfers(FtpSession):
             arg: for `data_func`.
         """
         memory = pin(buf)
-        session = self._session
+        session = self._calls.session
         if session.longest is not None and len(memory) > session.longest:
             raise FtpClientValueError(
                 f"a block of {len(memory)} bytes, and the layout's blocks have {session.longest}"
             )
         end = offset + len(memory)
         early = eof and end < session.furthest
-        operation = self._block(
+        operation = self._calls.block(
             "write", buf, memory, data_func, arg,
             lambda token: lib.globus_ftp_client_register_write(
                 session.pointer, memory, len(memory), offset, eof and not early, ON_DATA, token
@@ -321,10 +299,10 @@ class FtpTransfers(FtpSession):
         and what comes behind the one that tells the end is refused.
         """
         memory = pin(b"")
-        self._block(
+        self._calls.block(
             "write", b"", memory, None, None,
             lambda token: lib.globus_ftp_client_register_write(
-                self._session.pointer, memory, 0, offset, True, ON_DATA, token
+                self._calls.session.pointer, memory, 0, offset, True, ON_DATA, token
             ),
         )  # fmt: skip
 
@@ -356,10 +334,7 @@ class FtpTransfers(FtpSession):
         """
         return self._third_party(
             source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
-            lambda source, s_attr, dest, d_attr, token: lib.globus_ftp_client_third_party_transfer(
-                self._session.pointer, source, s_attr, dest, d_attr, self._marker(marker),
-                ON_COMPLETE, token,
-            ),
+            lib.globus_ftp_client_third_party_transfer,
             whole=True,
         )  # fmt: skip
 
@@ -384,9 +359,8 @@ class FtpTransfers(FtpSession):
         transfer = lib.globus_ftp_client_partial_third_party_transfer
         return self._third_party(
             source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
-            lambda source, s_attr, dest, d_attr, token: transfer(
-                self._session.pointer, source, s_attr, dest, d_attr, self._marker(marker), offset,
-                end_offset, ON_COMPLETE, token,
+            lambda handle, source, s_attr, dest, d_attr, where, *rest: transfer(
+                handle, source, s_attr, dest, d_attr, where, offset, end_offset, *rest
             ),
         )  # fmt: skip
 
@@ -413,9 +387,8 @@ class FtpTransfers(FtpSession):
         transfer = lib.globus_ftp_client_extended_third_party_transfer
         return self._third_party(
             source_url, source_attr, dest_url, dest_attr, marker, done_func, arg, timeout,
-            lambda source, s_attr, dest, d_attr, token: transfer(
-                self._session.pointer, source, s_attr, eret, dest, d_attr, esto,
-                self._marker(marker), ON_COMPLETE, token,
+            lambda handle, source, s_attr, dest, d_attr, *rest: transfer(
+                handle, source, s_attr, eret, dest, d_attr, esto, *rest
             ),
         )  # fmt: skip
 
@@ -429,28 +402,31 @@ class FtpTransfers(FtpSession):
         done_func: DoneFunc | None,
         arg: Any,
         timeout: float | None,
-        call: Callable[[bytes, Any, bytes, Any, Any], int],
+        function: Callable[..., int],
         *,
         whole: bool = False,
     ) -> Operation[None]:
+        """Start it; `function` takes the C handle, each URL with its attributes, and the marker."""
+        calls, session = self._calls, self._calls.session
         source, dest = urls(source_url, dest_url)
-        s_attr, d_attr = self._attr(source_attr, source_url), self._attr(dest_attr, dest_url)
-        plugins = self._session.plugins
+        s_attr = calls.attributes_for(source_attr, source_url)
+        d_attr = calls.attributes_for(dest_attr, dest_url)
+        plugins = session.plugins
         plugin = restarter(plugins)
 
         def on_error(error: GlobusException) -> None:
-            raise self._session.guard.refine(error, what, source_url, dest_url)
+            raise session.guard.refine(error, what, source_url, dest_url)
 
         what = f"transfer {shown(source_url)} to {shown(dest_url)}"
-        operation = self._operation(
+        operation = calls.operation(
             what, lambda event: None, s_attr,
-            keep=(source, dest, s_attr, d_attr, marker, call), transfer=True,
+            keep=(source, dest, s_attr, d_attr, marker), transfer=True,
             progress=None if plugin is None else lambda: plugin.moved(plugins.key),
             on_error=on_error,
         )  # fmt: skip
         first = Resume(marker)
-        reach = self._families.reach(
-            self._session.guard.answered, (s_attr, source_url), (d_attr, dest_url)
+        reach = calls.families.reach(
+            session.guard.answered, (s_attr, source_url), (d_attr, dest_url)
         )
 
         def begun() -> None:
@@ -458,13 +434,16 @@ class FtpTransfers(FtpSession):
             if plugin is not None and s_attr.mode is d_attr.mode is Mode.EXTENDED_BLOCK:
                 operation.limit_stall(plugin.stall_timeout)
 
-        self._start(
+        calls.start(
             operation,
-            lambda token: call(source, reach.pointer(0), dest, reach.pointer(1), token),
+            lambda token: function(
+                session.pointer, source, reach.pointer(0), dest, reach.pointer(1),
+                calls.marker(marker), ON_COMPLETE, token,
+            ),
             done_func, arg, timeout, attr=d_attr, reach=reach,
             begun=begun, resume=first, confirms=True,
             plan=lambda ranges, before: go_on(
-                "transfer", d_attr, whole, None, 0, self._session.guard.began(), ranges, before,
+                "transfer", d_attr, whole, None, 0, session.guard.began(), ranges, before,
                 first,
             ),
         )  # fmt: skip

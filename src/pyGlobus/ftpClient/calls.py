@@ -1,17 +1,15 @@
-"""What an `FtpClient` stands on: its C handle, and how an operation is made and ended."""
+"""How an operation of an `FtpClient` is made and ended."""
 
 from __future__ import annotations
 
 import contextlib
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .._core.buffers import shown, urls
 from .._core.errors import GlobusException
 from .._core.ftpurls import is_relative
-from .._core.handles import Handle
 from .._core.operation import Operation
 from .._core.runtime import runtime
 from .._gridftp.constants import Mode
@@ -32,7 +30,6 @@ from .families import Families, Reach
 from .handle import Session
 from .handleattr import FtpClientHandleAttr
 from .marker import FtpClientRestartMarker, spans_text
-from .plugins.base import FtpClientPlugin
 from .pump import ON_PUMP_COMPLETE, Place, Pump, Source, local_error, longest_block
 from .restarts import (
     Attempts,
@@ -48,9 +45,9 @@ __all__ = [
     "ON_DATA",
     "STALL_TIMEOUT",
     "Block",
+    "Calls",
     "DataFunc",
     "DoneFunc",
-    "FtpSession",
     "Transfer",
 ]
 
@@ -58,7 +55,6 @@ T = TypeVar("T")
 
 STALL_TIMEOUT = 60.0
 """Seconds a transfer may go without moving a byte."""
-_CLOSE_GRACE = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +63,8 @@ class Transfer:
 
     verb: str
     """``get``, ``put`` or ``list``."""
+    function: Callable[..., int]
+    """Of C."""
     url: str
     op_attr: FtpClientOperationAttr | None
     done_func: DoneFunc | None
@@ -81,6 +79,8 @@ class Transfer:
     end: int = -1
     whole: bool = False
     """Whether it is of a whole file, and neither of a part nor with processing."""
+    extra: tuple[Any, ...] = ()
+    """What the C function has besides, before its callback."""
 
 
 def _arrived(
@@ -112,80 +112,40 @@ def _size(written: str, marker: FtpClientRestartMarker | None) -> int:
     return max((part.stop for part in parts), default=0)
 
 
-class FtpSession(Handle):
-    """The half of `FtpClient` that is not a GridFTP command."""
+class Calls:
+    """What a client's methods make their operations with: the C handle, and what is known of it."""
 
     def __init__(
         self,
-        handle_attr: FtpClientHandleAttr | None = None,
-        *,
-        credential: Credential | None = None,
+        handle_attr: FtpClientHandleAttr | None,
+        credential: Credential | None,
+        client: Callable[[], Any],
     ) -> None:
-        """Make a handle; nothing is connected yet.
+        """Make a C handle; nothing is connected yet.
 
         Args:
             handle_attr: how it behaves.
-            credential: our credential for every operation whose attributes name none; the one GSI
-                finds when None.
+            credential: our credential for every operation whose attributes name none.
+            client: a weak reference to the client, whose these are.
         """
         runtime.activate("FTP_CLIENT")
         self._credential = credential
-        self._families = Families()
-        self._default_attr = FtpClientOperationAttr()
+        self.client = client
+        """For its callbacks, and to ask whether it was closed."""
+        self.families = Families()
+        self.default_attr = FtpClientOperationAttr()
         if credential is not None:
-            self._default_attr.credential = credential
+            self.default_attr.credential = credential
         self._known_attrs: dict[str, FtpClientOperationAttr] = {}
         """The default for each scheme."""
         # last, as what fails after it would leave it behind
-        self._session = Session(handle_attr or FtpClientHandleAttr())
-        super().__init__(self._session.close)
-        self._session.plugins.client = weakref.ref(self)
+        self.session = Session(handle_attr or FtpClientHandleAttr())
 
-    def add_plugin(self, plugin: FtpClientPlugin) -> None:
-        """Put a plugin on this client (globus_ftp_client_handle_add_plugin), while it is idle."""
-        with self._idle("add a plugin") as session:
-            session.plugins.add(session.pointer, plugin)
-
-    def remove_plugin(self, plugin: FtpClientPlugin) -> None:
-        """Take a plugin off this client (globus_ftp_client_handle_remove_plugin), while it is idle.
-
-        Also one that came with its attributes, which keep it.
-        """
-        with self._idle("remove a plugin") as session:
-            session.plugins.remove(session.pointer, plugin)
-
-    @property
-    def plugins(self) -> tuple[FtpClientPlugin, ...]:
-        """The plugins of this client."""
-        return tuple(self._session.plugins.plugins)
-
-    @contextlib.contextmanager
-    def _idle(self, what: str) -> Iterator[Session]:
-        """The session, which no operation has meanwhile."""
-        self._require_open()
-        self._session.claim(what)
-        try:
-            yield self._session
-        finally:
-            self._session.give()
-
-    def close(self) -> None:
-        """Abort what runs, close the connections, free the handle.
-
-        What runs is waited for, 6 s at most.
-        """
-        operation = self._session.operation
-        super().close()
-        if operation is not None and not (runtime.forked or runtime.on_callback_thread()):
-            operation.wait(_CLOSE_GRACE)
-
-    def abandon(self) -> None:
-        """Abort what runs and leave: at interpreter exit."""
-        super().close()
-
-    def _attr(self, op_attr: FtpClientOperationAttr | None, url: str) -> FtpClientOperationAttr:
+    def attributes_for(
+        self, op_attr: FtpClientOperationAttr | None, url: str
+    ) -> FtpClientOperationAttr:
         """What an operation on `url` uses; it is not changed afterwards."""
-        if self._session.away and is_relative(url):
+        if self.session.away and is_relative(url):
             self._return_home()
         if op_attr is not None:
             if not isinstance(op_attr, FtpClientOperationAttr):
@@ -195,26 +155,26 @@ class FtpSession(Handle):
                 )
             mine = self._credential is not None and op_attr.credential is None
             changes = {"credential": self._credential} if mine else {}
-            return self._families.known(op_attr.for_operation(url, **changes), url)
+            return self.families.known(op_attr.for_operation(url, **changes), url)
         if user_in(url) is not None:
             # the name is this URL's alone
-            return self._families.known(self._default_attr.for_operation(url), url)
+            return self.families.known(self.default_attr.for_operation(url), url)
         scheme = url.partition(":")[0].lower()
         known = self._known_attrs.get(scheme)
         if known is None:
-            known = self._known_attrs[scheme] = self._default_attr.for_operation(url)
-        return self._families.known(known, url)
+            known = self._known_attrs[scheme] = self.default_attr.for_operation(url)
+        return self.families.known(known, url)
 
     def _return_home(self) -> None:
         """Have sessions that are in their login directories; there is no other way back."""
-        self._require_open()
-        if self._session.take():
+        self.client()._require_open()
+        if self.session.take():
             try:
-                self._session.renew()
+                self.session.renew()
             finally:
-                self._session.give()
+                self.session.give()
 
-    def _operation(
+    def operation(
         self,
         what: str,
         convert: Callable[[Any], T],
@@ -228,9 +188,9 @@ class FtpSession(Handle):
         def outcome(event: Any) -> T:
             if event.object == ffi.NULL:
                 return convert(event)
-            error = self._error(event.object, what, attr.credential)
+            error = self.error(event.object, what, attr.credential)
             # a kept connection that has died stays among those that are kept
-            self._session.needs_replacement |= transfer or isinstance(
+            self.session.needs_replacement |= transfer or isinstance(
                 error, FtpClientConnectionError
             )
             if on_error is None:
@@ -238,23 +198,23 @@ class FtpSession(Handle):
             return on_error(error)
 
         return Operation(
-            what, outcome, abort=self._session.abort_it, released=self._session.on_released,
-            abandoned=self._session.abandon_handle, keep=keep, progress=progress,
+            what, outcome, abort=self.session.abort_it, released=self.session.on_released,
+            abandoned=self.session.abandon_handle, keep=keep, progress=progress,
         )  # fmt: skip
 
-    def _error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
+    def error(self, error: Any, what: str, credential: Credential | None) -> GlobusException:
         """The exception for what an operation has ended with."""
-        guard = self._session.guard
+        guard = self.session.guard
         refusal = guard.refusal(what) or guard.refused_rename(what)
         if refusal is None:
             return ftp_error(error, what, credential)
         # it was aborted
-        self._session.needs_replacement |= not (
+        self.session.needs_replacement |= not (
             isinstance(refusal, FtpClientException) and refusal.unsupported
         )
         return refusal
 
-    def _start(
+    def start(
         self,
         operation: Operation[Any],
         call: Callable[[Any], int],
@@ -288,12 +248,12 @@ class FtpSession(Handle):
             arrived: tells what has arrived of a transfer, as the text of a restart marker.
             confirms: whether it is a transfer between servers.
         """
-        session = self._session
+        session = self.session
         policy = None if plan is None else self._policy(stale)
         if plan is not None and reach is not None:
             policy = reach.policy(policy)
         rules = NO_RULES if attr is None else attr.data_rules()
-        self._require_open()
+        self.client()._require_open()
         session.claim(operation.what)
         try:
             session.operation = operation
@@ -303,7 +263,8 @@ class FtpSession(Handle):
             session.restarts = policy is not None
             session.ended = session.plugins.again = False
             if done_func is not None:
-                operation.add_done_callback(lambda op: done_func(arg, self, op.exception(0)))
+                client, tell = self.client(), done_func
+                operation.add_done_callback(lambda op: tell(arg, client, op.exception(0)))
             if policy is not None and plan is not None:
                 Attempts(session, policy, operation, call, begun, plan)
             try:
@@ -322,23 +283,23 @@ class FtpSession(Handle):
 
     def _policy(self, stale: StaleConnection | None) -> Policy | None:
         """By what an operation that may be begun again is."""
-        plugin = restarter(self._session.plugins)
+        plugin = restarter(self.session.plugins)
         if plugin is not None or stale is None:
             return plugin
-        return stale if self._session.used or stale.several else None
+        return stale if self.session.used or stale.several else None
 
-    def _marker(self, marker: FtpClientRestartMarker | None) -> Any:
+    def marker(self, marker: FtpClientRestartMarker | None) -> Any:
         """The C marker of the attempt that begins; `marker` is that of the first one."""
-        used = self._session.resume.marker or marker
+        used = self.session.resume.marker or marker
         return ffi.NULL if used is None else used.pointer()
 
-    def _stall_limit(self, seconds: float | None) -> float | None:
+    def stall_limit(self, seconds: float | None) -> float | None:
         """The caller's, or that of the plugin where it is shorter."""
-        plugin = restarter(self._session.plugins)
+        plugin = restarter(self.session.plugins)
         limits = [seconds, plugin.stall_timeout if plugin is not None else None]
         return min((one for one in limits if one is not None), default=None)
 
-    def _run(
+    def run(
         self,
         work: Work[T],
         url: str,
@@ -349,50 +310,48 @@ class FtpSession(Handle):
     ) -> Operation[T]:
         """Start a command."""
         c_url = urls(url)[0]
-        attr = self._attr(op_attr, url)
-        attr = attr.for_command(url, *self._session.guard.agreed(url))
-        operation = self._operation(
+        attr = self.attributes_for(op_attr, url)
+        attr = attr.for_command(url, *self.session.guard.agreed(url))
+        operation = self.operation(
             f"{work.what} {shown(url)}", work.convert, attr, keep=(c_url, attr, work),
             on_error=work.on_error,
         )  # fmt: skip
         reach = self._reach(attr, url)
-        self._start(
+        self.start(
             operation,
             lambda token: work.function(
-                self._session.pointer, c_url, *work.before, reach.pointer(), *work.places,
+                self.session.pointer, c_url, *work.before, reach.pointer(), *work.places,
                 ON_COMPLETE, token,
             ),
             done_func, arg, timeout,
             reach=reach, plan=lambda ranges, before: Resume(),
-            stale=StaleConnection(transfer=False, answered=self._session.guard.answered),
+            stale=StaleConnection(transfer=False, answered=self.session.guard.answered),
         )  # fmt: skip
         return operation
 
     def _reach(self, attr: FtpClientOperationAttr, url: str) -> Reach:
-        return self._families.reach(self._session.guard.answered, (attr, url))
+        return self.families.reach(self.session.guard.answered, (attr, url))
 
     def _stale(self, attr: FtpClientOperationAttr, moved: Callable[[], int]) -> StaleConnection:
         """What begins a transfer again that a used session fails for no reason of its own."""
         return StaleConnection(
-            moved, stream=attr.mode is Mode.STREAM, answered=self._session.guard.answered
+            moved, stream=attr.mode is Mode.STREAM, answered=self.session.guard.answered
         )
 
-    def _transfer(
-        self, transfer: Transfer, call: Callable[[bytes, Any, Any, Any], int]
-    ) -> Operation[int]:
-        """Start a transfer of whose two ends one is here; `call` is the C function."""
+    def transfer(self, transfer: Transfer) -> Operation[int]:
+        """Start a transfer of whose two ends one is here."""
         what = f"{transfer.verb} {shown(transfer.url)}"
         c_url = urls(transfer.url)[0]
-        attr = self._attr(transfer.op_attr, transfer.url)
-        session = self._session
+        attr = self.attributes_for(transfer.op_attr, transfer.url)
+        session = self.session
         if transfer.place is not None:
             if attr.read_all:
                 raise FtpClientValueError(
                     f"{what}: read_all is for a buffer of the caller's, not for a file"
                 )
-            return self._pump(transfer, what, c_url, attr, call)
+            return self._pump(transfer, what, c_url, attr)
         moved = [0]
-        operation = self._operation(
+        operation = self.operation(
             what, lambda event: moved[0], attr, keep=(c_url, attr, transfer),
             progress=lambda: moved[0], transfer=True,
         )  # fmt: skip
@@ -400,7 +359,7 @@ class FtpSession(Handle):
         session.furthest, session.longest = 0, longest_block(attr)
         session.first_blocks = {transfer.first} if attr.mode is Mode.EXTENDED_BLOCK else set()
         session.part = (transfer.first, transfer.end) if transfer.verb == "get" else (0, -1)
-        stall = self._stall_limit(transfer.stall_timeout)
+        stall = self.stall_limit(transfer.stall_timeout)
         start = Resume(transfer.marker, transfer.first)
         reach = self._reach(attr, transfer.url)
 
@@ -414,9 +373,9 @@ class FtpSession(Handle):
                 arrived, before, start,
             )  # fmt: skip
 
-        self._start(
+        self.start(
             operation,
-            lambda token: call(c_url, reach.pointer(), ON_COMPLETE, token),
+            lambda token: self._begin(transfer, c_url, reach, ON_COMPLETE, token),
             transfer.done_func, transfer.arg, None, attr=attr,
             begun=lambda: operation.limit_stall(stall, lambda: session.blocks > 0),
             reach=reach, plan=plan, resume=start, stale=self._stale(attr, lambda: moved[0]),
@@ -426,16 +385,25 @@ class FtpSession(Handle):
         )  # fmt: skip
         return operation
 
+    def _begin(
+        self, transfer: Transfer, c_url: bytes, reach: Reach, on_complete: Any, token: Any
+    ) -> int:
+        """Make the C call; lists have no marker."""
+        marker = () if transfer.verb == "list" else (self.marker(transfer.marker),)
+        return transfer.function(
+            self.session.pointer, c_url, reach.pointer(), *marker, *transfer.extra, on_complete,
+            token,
+        )  # fmt: skip
+
     def _pump(
         self,
         transfer: Transfer,
         what: str,
         c_url: bytes,
         attr: FtpClientOperationAttr,
-        call: Callable[[bytes, Any, Any, Any], int],
     ) -> Operation[int]:
         """A transfer whose data the shim moves, without Python."""
-        session, putting = self._session, transfer.verb == "put"
+        session, putting = self.session, transfer.verb == "put"
         place = Place(transfer.place, writing=not putting)
 
         def failed() -> None:
@@ -450,7 +418,7 @@ class FtpSession(Handle):
             if event.code:
                 raise local_error(what, event.code)
             if event.object != ffi.NULL:
-                raise self._error(event.object, what, attr.credential)
+                raise self.error(event.object, what, attr.credential)
             if transfer.verb == "list" or (transfer.whole and not putting):
                 place.cut_off(transfer.file_offset + _size(pump.written(), transfer.marker))
             return pump.bytes()
@@ -481,7 +449,7 @@ class FtpSession(Handle):
                 token, transfer.file_offset, lowest, first, transfer.end, longest_block(attr)
             )
             try:
-                result = call(c_url, reach.pointer(), ON_PUMP_COMPLETE, pump.pointer)
+                result = self._begin(transfer, c_url, reach, ON_PUMP_COMPLETE, pump.pointer)
             except BaseException:
                 pump.end()
                 raise
@@ -489,7 +457,7 @@ class FtpSession(Handle):
                 pump.end()
             return result
 
-        stall = self._stall_limit(transfer.stall_timeout)
+        stall = self.stall_limit(transfer.stall_timeout)
 
         def begun() -> None:
             if putting:
@@ -509,7 +477,7 @@ class FtpSession(Handle):
             )  # fmt: skip
 
         try:
-            self._start(
+            self.start(
                 operation, start, transfer.done_func, transfer.arg, None, attr=attr,
                 reach=reach, begun=begun, plan=plan, resume=first,
                 stale=self._stale(attr, pump.bytes),
@@ -520,7 +488,7 @@ class FtpSession(Handle):
             raise
         return operation
 
-    def _block(
+    def block(
         self,
         verb: str,
         buf: Any,
@@ -529,16 +497,17 @@ class FtpSession(Handle):
         arg: Any,
         call: Callable[[Any], int],
     ) -> Operation[Block]:
-        session = self._session
-        self._require_open()
+        session = self.session
+        self.client()._require_open()
         block = Registered(session, verb, keep=(memory, buf), call=call)
         operation = block.operation
         if data_func is not None:
+            client = self.client()
 
             def tell(op: Operation[Block]) -> None:
                 error = op.exception(0)
                 done = Block(0, 0, True) if error is not None else op.result(0)
-                data_func(arg, self, error, buf, done.length, done.offset, done.eof)
+                data_func(arg, client, error, buf, done.length, done.offset, done.eof)
 
             operation.add_done_callback(tell)
         with session.lock:
