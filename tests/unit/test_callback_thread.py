@@ -18,7 +18,13 @@ from pyGlobus._core import operation as operations
 from pyGlobus._core.operation import Operation
 from pyGlobus._core.runtime import Timer, runtime
 from pyGlobus._native import ffi, lib
-from pyGlobus.globusException import GlobusException, GlobusTimeoutError, OperationCancelledError
+from pyGlobus.ftpClient import FtpClient
+from pyGlobus.globusException import (
+    GlobusException,
+    GlobusTimeoutError,
+    HandleClosedError,
+    OperationCancelledError,
+)
 from pyGlobus.globusMod import Module, activate
 from waiting import until
 
@@ -290,3 +296,24 @@ def test_operations_are_futures_for_those_who_want_them() -> None:
     assert not by_operation[slow].cancel()
     with pytest.raises(OperationCancelledError):
         by_operation[slow].result(0)
+
+
+def test_a_closed_client_refuses_every_call_and_touches_nothing() -> None:
+    """The process ended: what watches over the servers had been freed."""
+    client = FtpClient()
+    assert isinstance(client.size("ftp://127.0.0.1:1/x").exception(10), ConnectionError)
+    client.close()
+    calls: list[Callable[[], object]] = [
+        *(
+            lambda name=name: getattr(client, name)("ftp://127.0.0.1:1/x")  # type: ignore[misc]
+            for name in ("size", "mlst", "stat", "cwd", "exists", "feat", "mkdir", "list", "get",
+                         "put", "scandir", "modification_time", "cksm", "delete", "rmdir")
+        ),
+        lambda: client.move("ftp://127.0.0.1:1/x", "ftp://127.0.0.1:1/y"),
+        lambda: client.third_party_transfer("ftp://a/x", None, "ftp://b/x"),
+        lambda: client.get_files([("ftp://127.0.0.1:1/x", 1)]),
+        lambda: client.cache_url_state("ftp://127.0.0.1:1/x"),
+    ]  # fmt: skip
+    for call in calls * 20:
+        with pytest.raises(HandleClosedError):
+            call()

@@ -145,6 +145,7 @@ class Calls:
         self, op_attr: FtpClientOperationAttr | None, url: str
     ) -> FtpClientOperationAttr:
         """What an operation on `url` uses; it is not changed afterwards."""
+        self.client()._require_open()
         if self.session.away and is_relative(url):
             self._return_home()
         if op_attr is not None:
