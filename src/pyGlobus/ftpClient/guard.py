@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .._core.buffers import shown
 from .._core.errors import Cause, GlobusException, OperationCancelledError, text_of
 from .._core.ftpurls import plain_url, wire_url
+from .._core.handles import owned
 from .._native import ffi, lib
 from .constants import Striping
 from .errors import FtpClientConnectionError, FtpClientDataAddressError, check_ftp, explain
@@ -78,9 +79,11 @@ class Guard:
     """The guard of one client, in each C handle that it uses (shim/guard.c)."""
 
     def __init__(self) -> None:
-        self.pointer = lib.cog_guard_new()
-        if self.pointer == ffi.NULL:
+        pointer = self.pointer = lib.cog_guard_new()
+        if pointer == ffi.NULL:
             raise MemoryError("no room for a handle")
+        # not when the client is closed: who asks a closed one may be here at that moment
+        owned(self, lambda: lib.cog_guard_free(pointer))
         self._rules = NO_RULES
 
     def watch(self, handle: Any) -> None:
@@ -180,10 +183,6 @@ class Guard:
                 name, _, rest = line.strip().partition(" ")
                 words[name.upper()] = rest.strip()
         return MappingProxyType(words)
-
-    def free(self) -> None:
-        """No longer wanted; handles that still have it keep it for themselves."""
-        lib.cog_guard_free(self.pointer)
 
 
 _CODE = re.compile(r"\d{3}[ -]")

@@ -205,7 +205,6 @@ class Session(Exclusive):
         if self.closing and not self._handles:
             with contextlib.suppress(IndexError):
                 self._once.pop()
-                self.guard.free()
                 if self.pipeline is not None:
                     self.pipeline.free()
 

@@ -190,6 +190,7 @@ class FtpSession(Handle):
 
     def _attr(self, op_attr: FtpClientOperationAttr | None, url: str) -> FtpClientOperationAttr:
         """What an operation on `url` uses; it is not changed afterwards."""
+        self._require_open()
         if self._session.away and is_relative(url):
             self._return_home()
         if op_attr is not None:

@@ -48,7 +48,6 @@ class Machine:
             check_copy(lib.cog_guard_watch_copy(self.guard.pointer, self.pointer), "copy handle")
         except BaseException:
             lib.globus_gass_copy_handle_destroy(self.pointer)
-            self.guard.free()
             raise
 
     def abort(self, *, copying: bool, runs: Callable[[], bool]) -> None:
@@ -85,7 +84,6 @@ class Machine:
             self.retire(_LINGER_FAILED)
             return
         lib.cog_copy_watch_free(self.watch)
-        self.guard.free()
 
 
 def _free_performance(performance: Any, _pointer: Any) -> None:
