@@ -206,6 +206,12 @@ def test_a_transfer_between_servers_is_not_over_before_both_have_been_asked(
         (source.root / "x").write_bytes(b"four")
         odd_server.replies["STOR"] = reply
         for _ in range(5):
+            refused = threading.Event()
+
+            def not_yet(line: str, refused: threading.Event = refused) -> None:
+                refused.wait(20)
+
+            source.replies["USER"] = not_yet
             with (
                 FtpClient() as client,
                 pytest.raises(ConnectionError, match="before the other server has been asked"),
@@ -213,6 +219,7 @@ def test_a_transfer_between_servers_is_not_over_before_both_have_been_asked(
                 client.third_party_transfer(
                     f"{source.url}/x", None, f"{odd_server.url}/x", None
                 ).result(20)
+            refused.set()
 
 
 def test_a_receiver_that_begins_and_ends_at_once_is_refused_or_believed(
@@ -282,8 +289,8 @@ def test_a_client_that_cannot_be_made_leaves_no_handle(monkeypatch: pytest.Monke
     attr = FtpClientHandleAttr()
     attr._plugins = (Broken(),)
     client = FtpClient()
-    client._session.plugins.plugins.append(Broken())
-    client._session.renew()
+    client._calls.session.plugins.plugins.append(Broken())
+    client._calls.session.renew()
     with pytest.raises(MemoryError):
         client.size("ftp://127.0.0.1:1/x")
     client.close()

@@ -142,7 +142,7 @@ def test_a_command_leaves_the_data_channel_of_a_session_as_it_is(
     attr = FtpClientOperationAttr(mode=Mode.EXTENDED_BLOCK)
     url = f"{plain_url}{remote}/f"
     assert fetch(client, url, tmp_path, attr) == b"four"
-    guard = client._session.guard
+    guard = client._calls.session.guard
     assert guard.agreed(url)[0] == "E"
     assert client.size(url).result(20) == 4
     client.mkdir(f"{plain_url}{remote}/d").result(20)

@@ -257,7 +257,7 @@ class Calls:
         self.client()._require_open()
         session.claim(operation.what)
         try:
-            session.operation = operation
+            session.operation, session.user = operation, self.client()
             session.arrived, session.confirms = arrived or str, confirms
             session.guard.follow(rules)
             session.resume = resume or Resume()

@@ -88,6 +88,8 @@ class Session(Exclusive):
 
     def __init__(self, attributes: FtpClientHandleAttr) -> None:
         super().__init__(self._free_handles)
+        self.user: object = None
+        """The client while an operation runs: a caller that awaits it may have let go of it."""
         self.attributes = attributes
         self.plugins = PluginSet(attributes.plugins)
         # reentrant, as a signal handler may register a block, too
@@ -220,6 +222,11 @@ class Session(Exclusive):
                 library="globus_ftp_client",
                 hint="wait for it, or use another FtpClient",
             )
+
+    def give(self) -> None:
+        """Let others have it."""
+        self.user = None
+        super().give()
 
     def abort_it(self, operation: Operation[Any]) -> None:
         """Abort this operation, if it still is the one that runs (on the callback thread)."""
