@@ -298,6 +298,19 @@ def test_a_client_that_cannot_be_made_leaves_no_handle(monkeypatch: pytest.Monke
     until(lambda: not alive)
 
 
+def test_a_client_that_nobody_keeps_lives_until_its_operation_is_over(
+    plain_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"four")
+
+    def size() -> int:
+        return FtpClient().size(f"{plain_url}{tmp_path}/f").result(20)
+
+    with pytest.warns(ResourceWarning, match="unclosed <FtpClient open>"):
+        assert size() == 4
+        gc.collect()
+
+
 def test_handles_are_closed_in_asyncio_without_holding_it_up(plain_url: str) -> None:
     ticks = 0
 

@@ -280,6 +280,7 @@ def test_after_a_failed_parallel_copy_the_session_goes_on(
         with pytest.raises(OSError, match="bytes came of") as caught:
             session.copy(f"{url}{tree}", f"{url}{remote}/across", recursive=True)
         (note,) = [note for note in caught.value.__notes__ if "files are complete" in note]
+        assert "f020" not in names(remote / "across")
         # one may have got its name without our being told, as it was cancelled meanwhile
         there = len([name for name in names(remote / "across") if not name.startswith(".")])
         assert there - 1 <= int(note.removesuffix(" of 40 files are complete.")) <= there
@@ -287,6 +288,19 @@ def test_after_a_failed_parallel_copy_the_session_goes_on(
         for name in ("f001", "f002"):
             session.copy(f"{url}{tree}/{name}", f"{url}{remote}/{name}")
     assert parts(remote) == []
+
+
+def test_between_servers_what_came_short_replaces_nothing(
+    plain_url: str, tmp_path: Path, remote: Path
+) -> None:
+    (tmp_path / "source").symlink_to("/sys/class/net/lo/mtu")  # which is not of its size
+    (remote / "old").write_bytes(b"old")
+    with Files() as session:
+        for name in ("old", "new"):
+            with pytest.raises(OSError, match="bytes came of"):
+                session.copy(f"{plain_url}{tmp_path}/source", f"{plain_url}{remote}/{name}")
+    assert names(remote) == ["old"]
+    assert (remote / "old").read_bytes() == b"old"
 
 
 def test_a_failure_tells_how_many_files_are_complete(

@@ -21,7 +21,7 @@ from pyGlobus.globusException import GlobusException
 from pyGlobus.urls import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cogkit.files._entry import Entry
     from cogkit.files._location import Location
@@ -111,11 +111,12 @@ class RemoteTarget:
         """Whether the data goes to a temporary file, and not straight into the target."""
         return self.place != self._step.target
 
-    def finish(self, moved: int | None) -> int:
+    def finish(self, moved: int | None, require_size: Callable[[int], object] | None = None) -> int:
         """It is complete: check it, and give it the target's name.
 
         Args:
-            moved: How many bytes went; ``None``: it is asked whether it has the source's size.
+            moved: How many bytes went; ``None``: nobody here has counted them.
+            require_size: Raises if its bytes are not those of the source.
 
         Returns:
             Its bytes.
@@ -125,11 +126,14 @@ class RemoteTarget:
         size, mode = self._look()
         if size is not None and moved is not None and size != moved:
             raise wrong_size(self._step, size, moved)
+        if size is not None and require_size is not None:
+            require_size(size)
         if self._mode is not None and self.is_part and mode != self._mode:
             self._set_mode(mode)
         if self.is_part:
             self._rename()
-        return size if size is not None else moved or 0
+        known = moved if moved is not None else self._step.entry.size or 0
+        return known if size is None else size
 
     def discard(self, error: BaseException) -> None:
         """It came to nothing, because of `error`: remove what the server has of it."""

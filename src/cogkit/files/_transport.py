@@ -128,10 +128,7 @@ def third_party(store: RemoteStore, step: Step, *, many: bool, tick: Tick | None
             )
         finally:
             watch.close()
-        moved = target.finish(None)
-        if step.existing is None or step.existing.is_file:
-            require_source_size(store, step, moved)
-        return moved
+        return target.finish(None, lambda size: require_source_size(store, step, size))
 
 
 def can_be_split(stores: Sequence[RemoteStore], step: Step) -> bool:

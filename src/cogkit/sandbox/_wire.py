@@ -119,9 +119,11 @@ class Connection:
 
     def _next(self, deadline: float, timeout: float) -> Message:
         while b"\n" not in self._buffer:
-            # 0 would mean not to wait at all, and that is another exception
-            self._socket.settimeout(max(deadline - time.monotonic(), 1e-6))
+            left = deadline - time.monotonic()
             try:
+                if left <= 0:
+                    raise TimeoutError  # to the socket, 0 would mean not to wait at all
+                self._socket.settimeout(left)
                 data = self._socket.recv(65536)
             except TimeoutError:
                 raise SandboxError(f"the sandbox did not answer in {timeout:g} s") from None
