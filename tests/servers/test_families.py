@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +96,21 @@ def test_ipv4_is_asked_as_before(client: FtpClient, odd_server: OddServer) -> No
     assert "EPSV" not in odd_server.verbs()
 
 
+@contextlib.contextmanager
+def only_there(root: Path, host: str) -> Iterator[OddServer]:
+    """A server whose port is refused at the loopback address of the other family."""
+    other, family = ("::1", socket.AF_INET6) if host == "127.0.0.1" else ("127.0.0.1", socket.AF_INET)
+    for _ in range(20):
+        with OddServer(root, host=host) as server, socket.socket(family) as nobody:
+            try:
+                nobody.bind((other, server.port))
+            except OSError:
+                continue  # another test's server has it
+            yield server
+            return
+    pytest.fail("no port is free for both families")
+
+
 @pytest.mark.parametrize(
     ("host", "answer"),
     [
@@ -110,7 +127,7 @@ def test_a_name_leads_to_the_family_that_answers(tmp_path: Path, host: str, answ
     root.mkdir()
     (root / "f").write_bytes(b"four")
     names = Names(tmp_path, {"some.test": answer})
-    with OddServer(root, host=host) as server:
+    with only_there(root, host) as server:
         printed = names.run(TRY, f"ftp://some.test:{server.port}", str(tmp_path))
         assert printed.split() == ["4", "4", "4", "four"]
         # by the family that answers alone, once that is known
