@@ -99,7 +99,9 @@ def test_ipv4_is_asked_as_before(client: FtpClient, odd_server: OddServer) -> No
 @contextlib.contextmanager
 def only_there(root: Path, host: str) -> Iterator[OddServer]:
     """A server whose port is refused at the loopback address of the other family."""
-    other, family = ("::1", socket.AF_INET6) if host == "127.0.0.1" else ("127.0.0.1", socket.AF_INET)
+    other, family = (
+        ("::1", socket.AF_INET6) if host == "127.0.0.1" else ("127.0.0.1", socket.AF_INET)
+    )
     for _ in range(20):
         with OddServer(root, host=host) as server, socket.socket(family) as nobody:
             try:
